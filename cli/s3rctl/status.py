@@ -1,0 +1,180 @@
+"""``s3rctl status``: every version of a key at every destination."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, Final
+
+from s3rctl.common import (
+    DONE,
+    NOT_DONE,
+    CannotWork,
+    Commands,
+    command,
+    connect,
+    iso,
+    moment,
+    print_json,
+    print_table,
+    safe,
+    size,
+)
+from s3replicator.decisions.inspection import AtDestination, VersionReport
+from s3replicator.operator_wiring import Operator
+
+_SCHEME: Final = "s3://"
+
+_DESCRIPTION: Final = """\
+Every version the source lists, and every one the ledger still knows of, newest first; for each destination
+its status, with the reason, the replica's version id, and the lag from the event to the replica.
+
+  COMPLETED     the replica is there
+  PENDING       on its way, or waiting: until a time that is told, or for its event
+  FAILED        given up, and parked: see `s3rctl parked`
+  NOT_ELIGIBLE  cannot be replicated as it is stored now; the reason says why
+  SUPERSEDED    a newer version was there first, and the rules do not ask for this one any more
+  TOMBSTONE     the source version is gone
+  REPLICA       is itself a replica; replicas are not replicated onward
+  NONE          no rule selects it
+
+A version of which the ledger knows nothing is PENDING if a rule selects it. The status of a version as a
+whole is FAILED if it is so at one destination, else PENDING if it is so at one, and COMPLETED only if it is
+so at all that a rule selects. The key is taken as it is written: nothing in it is decoded.
+
+Exits with 1 if neither the source nor the ledger knows the key."""
+
+_EXAMPLES: Final = """\
+  s3rctl status s3://my-bucket/reports/2026.csv
+  s3rctl status 's3://my-bucket/a key?with#anything' --json
+  s3rctl status s3://my-bucket/key --version-id 3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY"""
+
+
+def add_to(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "status",
+        summary="show every version of an object at every destination",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
+    )
+    parser.add_argument("object", metavar="s3://BUCKET/KEY", type=_url, help="the object, at the source")
+    parser.add_argument("--version-id", metavar="ID", help="only this version")
+    parser.set_defaults(run=run)
+
+
+def _url(text: str) -> tuple[str, str]:
+    bucket, _, key = text.removeprefix(_SCHEME).partition("/")
+    if not text.startswith(_SCHEME) or not bucket or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form s3://bucket/key")
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"the key in {text!r} is not UTF-8, as keys in S3 are") from None
+    return bucket, key
+
+
+def run(given: argparse.Namespace) -> int:
+    bucket, key = given.object
+    operator = connect(given)
+    versions = _inspect(operator, bucket, key, given.version_id)
+    if given.json:
+        print_json({"bucket": bucket, "key": key, "versions": [_document(v) for v in versions]})
+    elif versions:
+        _print_versions(versions)
+    else:
+        which = f"version {given.version_id} of " if given.version_id else ""
+        print(safe(f"Neither the source nor the ledger knows {which}s3://{bucket}/{key}"))
+    return DONE if versions else NOT_DONE
+
+
+def _inspect(operator: Operator, bucket: str, key: str, only: str | None) -> Sequence[VersionReport]:
+    stack = operator.stack
+    if bucket != stack.source_bucket:
+        raise CannotWork(
+            f"stack {stack.name!r} replicates from {stack.source_bucket!r}, not from {bucket!r}:"
+            " name an object at the source, or another stack with --stack"
+        )
+    return operator.inspection.of_key(
+        bucket, key, stack.destinations, operator.configuration.rules(bucket), only
+    )
+
+
+def _document(version: VersionReport) -> dict[str, Any]:
+    return {
+        "versionId": version.version_id,
+        "kind": version.kind,
+        "isLatest": version.latest,
+        "isAtSource": version.listed,
+        "lastModified": iso(version.last_modified),
+        "size": version.size,
+        "status": version.state,
+        "destinations": [_at_document(at) for at in version.destinations],
+    }
+
+
+def _at_document(at: AtDestination) -> dict[str, Any]:
+    return {
+        "destination": at.destination,
+        "status": at.state,
+        "reason": at.reason,
+        "detail": at.detail,
+        "rule": at.rule,
+        "replicaVersionId": at.replica,
+        "isInDoubt": at.doubt,
+        "lagSeconds": at.lag,
+        "completed": iso(at.completed),
+        "attempts": at.attempts,
+        "due": iso(at.due),
+        "firstFailure": iso(at.first_failure),
+        "lastFailure": iso(at.last_failure),
+        "requestId": at.request_id,
+    }
+
+
+def _print_versions(versions: Sequence[VersionReport]) -> None:
+    rows: list[Sequence[str | None]] = []
+    for version in versions:
+        about = [
+            version.version_id,
+            _kind(version),
+            moment(version.last_modified),
+            size(version.size),
+            version.state,
+        ]
+        # Said once, of the version; then what differs, a line per destination.
+        for at in version.destinations:
+            rows.append([*about, at.destination, at.state, _lag(at), at.replica, at.rule])
+            about = [" "] * len(about)
+    print_table(
+        ["VERSION", "KIND", "MODIFIED", "SIZE", "STATUS", "DESTINATION", "THERE", "LAG", "REPLICA", "RULE"],
+        rows,
+    )
+    explained = [(v, at) for v in versions for at in v.destinations if at.reason or at.detail or at.doubt]
+    for version, at in explained:
+        print(f"\n{safe(version.version_id)} at {safe(at.destination)}: {at.state}")
+        for line in _explanation(at):
+            print(f"  {safe(line)}")
+
+
+def _kind(version: VersionReport) -> str:
+    place = "current" if version.latest else "noncurrent" if version.listed else "gone"
+    return f"{place} {version.kind}"
+
+
+def _lag(at: AtDestination) -> str | None:
+    return None if at.lag is None else f"{at.lag:.1f} s"
+
+
+def _explanation(at: AtDestination) -> list[str]:
+    lines = [": ".join(part for part in (at.reason, at.detail) if part)] if at.reason or at.detail else []
+    if at.doubt:
+        lines.append("the replica was recognised by its place, size and time only")
+    if at.attempts:
+        lines.append(
+            f"attempts: {at.attempts}, the first at {moment(at.first_failure)}, the last at"
+            f" {moment(at.last_failure)}"
+        )
+    if at.due is not None:
+        lines.append(f"due again at {moment(at.due)}")
+    if at.request_id:
+        lines.append(f"S3 request id: {at.request_id}")
+    return lines

@@ -1,0 +1,19 @@
+"""Copies objects too large for one request, part by part."""
+
+import os
+from functools import cache
+from typing import Any
+
+from s3replicator import invocation, wiring
+from s3replicator.settings import Settings
+from s3replicator.telemetry import logger
+
+
+@cache
+def function() -> wiring.Function:
+    return wiring.replicate_large(Settings.from_env(os.environ))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: invocation.LambdaContext) -> dict[str, Any]:
+    return invocation.serve(function(), event, context)

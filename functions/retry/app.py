@@ -1,0 +1,28 @@
+"""Finishes what the other functions could not: the dead-letter queue, and once a minute the sweep."""
+
+import os
+from functools import cache
+from typing import Any
+
+from s3replicator import invocation, telemetry, wiring
+from s3replicator.settings import Settings
+from s3replicator.telemetry import logger
+
+
+@cache
+def function() -> wiring.Function:
+    return wiring.retry(Settings.from_env(os.environ))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: invocation.LambdaContext) -> dict[str, Any]:
+    if event.get("sweep"):
+        return sweep(context)
+    return invocation.serve(function(), event, context)
+
+
+def sweep(context: invocation.LambdaContext) -> dict[str, Any]:
+    settings = function().settings
+    swept = function().sweep.run(list(settings.destinations), invocation.deadline(context))
+    telemetry.report_pending(settings.source_bucket, swept.open)
+    return {"sent": dict(swept.sent), "open": dict(swept.open)}

@@ -1,0 +1,1 @@
+"""Replicates S3 objects: decisions (pure), use cases (ports), adapters (boto3), wiring."""

@@ -1,0 +1,105 @@
+"""Buckets and their settings in S3, for the deployment; the engine never changes a setting."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from s3replicator.decisions.deployment import BucketFacts, BucketRefused, Presence
+from s3replicator.decisions.notifications import Configuration
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import NotificationConfigurationTypeDef
+
+# A role's policy takes some seconds to reach S3, and this function is the first to use a new role:
+# a denial counts only when it stays.
+DENIALS: Final = 5
+DENIAL_PAUSE: Final = 4.0  # seconds
+
+# HeadBucket's errors have no body, so botocore names them by their number.
+_DENIED: Final = ("403", "AccessDenied")
+_MISSING: Final = ("404", "NoSuchBucket")
+
+T = TypeVar("T")
+
+
+class BucketAdmin:
+    def __init__(self, s3: "S3Client", pause: Callable[[float], None]) -> None:
+        self._s3 = s3
+        self._pause = pause
+
+    def facts(self, bucket: str) -> BucketFacts:
+        try:
+            head = self._ask(bucket, "HeadBucket", lambda: self._s3.head_bucket(Bucket=bucket))
+            versioning = self._ask(
+                bucket,
+                "GetBucketVersioning",
+                lambda: self._s3.get_bucket_versioning(Bucket=bucket),
+            )
+        except BucketRefused as refusal:
+            if refusal.code in _MISSING:
+                return BucketFacts(bucket, Presence.MISSING)
+            if refusal.code in _DENIED:
+                return BucketFacts(bucket, Presence.FORBIDDEN)
+            raise
+        return BucketFacts(
+            name=bucket,
+            presence=Presence.FOUND,
+            region=head["BucketRegion"],
+            versioning=versioning.get("Status", ""),
+        )
+
+    def notifications(self, bucket: str) -> Configuration:
+        reply = self._ask(
+            bucket,
+            "GetBucketNotificationConfiguration",
+            lambda: self._s3.get_bucket_notification_configuration(Bucket=bucket),
+        )
+        return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
+
+    def put_notifications(self, bucket: str, configuration: Configuration) -> None:
+        # Without the skip S3 sends a test to every target in the configuration, and a user's entry
+        # whose target is gone would stop the deployment.
+        document = cast("NotificationConfigurationTypeDef", configuration)
+        self._ask(
+            bucket,
+            "PutBucketNotificationConfiguration",
+            lambda: self._s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration=document, SkipDestinationValidation=True
+            ),
+        )
+
+    def put_if_absent(self, bucket: str, key: str, body: str) -> None:
+        try:
+            self._ask(
+                bucket,
+                "PutObject",
+                lambda: self._s3.put_object(
+                    Bucket=bucket,
+                    Key=key,
+                    Body=body.encode(),
+                    ContentType="application/json",
+                    IfNoneMatch="*",
+                ),
+            )
+        except BucketRefused as refusal:
+            # It exists, or somebody is writing it this moment.
+            if refusal.code not in {"PreconditionFailed", "ConditionalRequestConflict"}:
+                raise
+
+    def _ask(self, bucket: str, operation: str, call: Callable[[], T]) -> T:
+        for attempt in range(1, DENIALS + 1):
+            try:
+                return call()
+            except ClientError as error:
+                detail: Any = error.response["Error"]
+                code = detail.get("Code", "Unknown")
+                if code not in _DENIED or attempt == DENIALS:
+                    message = detail.get("Message", "")
+                    raise BucketRefused(bucket, operation, code, message) from error
+            except BotoCoreError as error:
+                code = type(error).__name__
+                raise BucketRefused(bucket, operation, code, str(error)) from error
+            self._pause(DENIAL_PAUSE)
+        raise AssertionError("the last attempt returns or raises")

@@ -1,0 +1,99 @@
+"""The replication configuration as an object in the control bucket: read, and replaced without losing
+what somebody else has written meanwhile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from s3replicator.adapters.configuration_document import parse
+from s3replicator.adapters.configuration_store import KEY
+from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
+from s3replicator.decisions.failures import Reason, RetryableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+#: What S3 answers when the object is no longer the one a write names.
+_OVERTAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+
+
+class Overtaken(Exception):
+    """Somebody else has written the configuration meanwhile. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """``written`` is in seconds since the epoch."""
+
+    body: bytes
+    etag: str
+    version_id: str
+    written: float
+
+
+class ConfigurationObject:
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self._bucket}/{KEY}"
+
+    def read(self) -> Stored | None:
+        """None if none has ever been written, or it has been deleted."""
+        with self._failures():
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=KEY)
+                body = answer["Body"].read()
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchKey":
+                    return None
+                raise
+        return Stored(body, answer["ETag"], answer["VersionId"], answer["LastModified"].timestamp())
+
+    def rules(self, source_bucket: str) -> Configuration:
+        """The rules in force; none if no configuration has been written."""
+        stored = self.read()
+        if stored is None:
+            return Configuration(())
+        try:
+            return parse(stored.body, source_bucket)
+        except InvalidConfiguration as error:
+            raise RetryableError(Reason.CONFIGURATION_UNREADABLE, f"{self.uri}: {error}") from error
+
+    def replace(self, former: Stored | None, body: bytes) -> str:
+        """Write ``body`` in the place of ``former``; the new version's id. Raises ``Overtaken``."""
+        with self._failures():
+            try:
+                if former is None:
+                    answer = self._client.put_object(
+                        Bucket=self._bucket,
+                        Key=KEY,
+                        Body=body,
+                        ContentType="application/json",
+                        IfNoneMatch="*",
+                    )
+                else:
+                    answer = self._client.put_object(
+                        Bucket=self._bucket,
+                        Key=KEY,
+                        Body=body,
+                        ContentType="application/json",
+                        IfMatch=former.etag,
+                    )
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _OVERTAKEN:
+                    raise Overtaken from error
+                raise
+        return answer["VersionId"]
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise RetryableError(Reason.CONFIGURATION_UNREADABLE, f"{self.uri}: {error}") from error

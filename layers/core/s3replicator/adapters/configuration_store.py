@@ -1,0 +1,68 @@
+"""The replication configuration in the control bucket, cached."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from s3replicator.adapters.configuration_document import parse
+from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
+from s3replicator.decisions.failures import Reason, RetryableError
+from s3replicator.ports import Clock
+
+KEY: Final = "replication-configuration.json"
+
+
+class ConfigurationStore:
+    """Reads the document at most once in ``cache`` seconds, and only if it has changed.
+
+    A configuration that cannot be read any more does not undo the last good one; ``report`` is told of
+    it every time.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        source_bucket: str,
+        *,
+        cache: float,
+        clock: Clock,
+        report: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._source_bucket = source_bucket
+        self._cache = cache
+        self._clock = clock
+        self._report = report
+        self._known: Configuration | None = None
+        self._etag: str | None = None
+        self._fresh_until = 0.0
+
+    def current(self) -> Configuration:
+        if self._known is not None and self._clock.now() < self._fresh_until:
+            return self._known
+        try:
+            self._known = self._read() or self._known
+        except (ClientError, BotoCoreError, InvalidConfiguration) as error:
+            problem = f"s3://{self._bucket}/{KEY}: {error}"
+            self._report(problem)
+            if self._known is None:
+                raise RetryableError(Reason.CONFIGURATION_UNREADABLE, problem) from error
+        self._fresh_until = self._clock.now() + self._cache
+        assert self._known is not None
+        return self._known
+
+    def _read(self) -> Configuration | None:
+        """None if it has not changed."""
+        unless_known = {"IfNoneMatch": self._etag} if self._etag else {}
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=KEY, **unless_known)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 304:
+                return None
+            raise
+        configuration = parse(answer["Body"].read(), self._source_bucket)
+        self._etag = answer["ETag"]
+        return configuration

@@ -1,0 +1,223 @@
+"""The ledger in DynamoDB. See docs/architecture.md, "The ledger"."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from s3replicator.adapters.ledger_items import (
+    HEAD,
+    SCHEMA,
+    encode,
+    head_item,
+    head_key,
+    intent_value,
+    key_of,
+    lease_value,
+    partition,
+    read_head,
+    read_row,
+    row_item,
+    row_key,
+)
+from s3replicator.decisions.failures import Reason, RetryableError
+from s3replicator.decisions.ledger import (
+    FINAL,
+    SHARDS,
+    Head,
+    Intent,
+    Lease,
+    LedgerKey,
+    Row,
+    shard_name,
+)
+from s3replicator.ports import Conflict, Duplicate, Granted, Held, LeaseAnswer, LeaseLost
+
+INDEX: Final = "open-work"
+
+_FREE: Final = "(attribute_not_exists(#lease) OR #lease.#expires < :now)"
+_OURS: Final = "(attribute_not_exists(#source) OR #source = :source)"
+_UNSETTLED_VERSION: Final = (
+    "NOT (#rows.#version.#status IN (:completed, :superseded, :tombstone)"
+    " AND attribute_not_exists(#intent) AND attribute_not_exists(#unsettled))"
+)
+_LEASE_CONDITION: Final = f"{_FREE} AND {_OURS} AND {_UNSETTLED_VERSION}"
+
+
+class DynamoLedger:
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def lease(
+        self,
+        key: LedgerKey,
+        source: str,
+        version_id: str,
+        *,
+        lease: Lease,
+        intent: Intent | None,
+        now: float,
+    ) -> LeaseAnswer:
+        settings = {
+            "#lease": ("=", lease_value(lease)),
+            "#source": ("=", source),
+            "#schema": ("=", SCHEMA),
+            "#rows": ("keep", {}),
+        }
+        if intent is not None:
+            settings["#intent"] = ("keep", intent_value(intent))
+        update = ", ".join(
+            f"{name} = :new_{name[1:]}" if how == "=" else f"{name} = if_not_exists({name}, :new_{name[1:]})"
+            for name, (how, _) in settings.items()
+        )
+        names = ("lease", "expires", "source", "rows", "status", "intent", "unsettled", "schema")
+        values = {f":new_{name[1:]}": value for name, (_, value) in settings.items()}
+        finals = {f":{status.lower()}": status for status in FINAL}
+        try:
+            with _ledger_failures():
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=head_key(key),
+                    UpdateExpression=f"SET {update}",
+                    ConditionExpression=_LEASE_CONDITION,
+                    ExpressionAttributeNames={
+                        **{f"#{name}": name for name in names},
+                        "#version": version_id,
+                    },
+                    ExpressionAttributeValues=encode({**values, **finals, ":now": now, ":source": source}),
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except _ConditionFailed as refused:
+            return _why_refused(read_head(refused.item), source, version_id, lease)
+        return Granted(read_head(answer["Attributes"]))
+
+    def write(self, key: LedgerKey, token: str, head: Head) -> None:
+        item = head_item(key, head)
+        try:
+            with _ledger_failures():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ConditionExpression="#lease.#token = :token",
+                    ExpressionAttributeNames={"#lease": "lease", "#token": "token"},
+                    ExpressionAttributeValues=encode({":token": token}),
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except _ConditionFailed as refused:
+            # The SDK repeats a request whose answer was lost; the first one may have released the lease.
+            if not refused.item or read_head(refused.item) != read_head(item):
+                raise LeaseLost(f"{key}: the lease was taken over") from None
+
+    def row(self, key: LedgerKey, version_id: str) -> Row | None:
+        with _ledger_failures():
+            answer = self._client.get_item(
+                TableName=self._table, Key=row_key(key, version_id), ConsistentRead=True
+            )
+        return read_row(answer["Item"])[1] if "Item" in answer else None
+
+    def put_rows(self, key: LedgerKey, source: str, rows: Mapping[str, Row]) -> None:
+        for version_id, row in rows.items():
+            with _ledger_failures():
+                self._client.put_item(TableName=self._table, Item=row_item(key, source, version_id, row))
+
+    def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
+        head: Head | None = None
+        rows: dict[str, Row] = {}
+        for item in self._query(
+            KeyConditionExpression="#pk = :pk",
+            ExpressionAttributeNames={"#pk": "pk"},
+            ExpressionAttributeValues=encode({":pk": partition(key)}),
+            ConsistentRead=True,
+        ):
+            if item["sk"]["S"] == HEAD:
+                head = read_head(item)
+            else:
+                rows.update([read_row(item)])
+        return head, {**rows, **(head.rows if head else {})}
+
+    def due(self, destination: str, now: float) -> Iterable[tuple[LedgerKey, Head]]:
+        for number in range(SHARDS):
+            for item in self._query(
+                IndexName=INDEX,
+                KeyConditionExpression="#open = :shard AND #due <= :now",
+                ExpressionAttributeNames={"#open": "open", "#due": "due"},
+                ExpressionAttributeValues=encode({":shard": shard_name(destination, number), ":now": now}),
+            ):
+                yield key_of(item), read_head(item)
+
+    def count_open(self, destination: str) -> int:
+        pages = (
+            page
+            for number in range(SHARDS)
+            for page in self._pages(
+                IndexName=INDEX,
+                Select="COUNT",
+                KeyConditionExpression="#open = :shard",
+                ExpressionAttributeNames={"#open": "open"},
+                ExpressionAttributeValues=encode({":shard": shard_name(destination, number)}),
+            )
+        )
+        with _ledger_failures():
+            return sum(page["Count"] for page in pages)
+
+    def postpone(self, key: LedgerKey, due: float) -> None:
+        try:
+            with _ledger_failures():
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=head_key(key),
+                    UpdateExpression="SET #due = :later",
+                    ConditionExpression="attribute_exists(#due) AND attribute_not_exists(#lease)",
+                    ExpressionAttributeNames={"#due": "due", "#lease": "lease"},
+                    ExpressionAttributeValues=encode({":later": due}),
+                )
+        except _ConditionFailed:
+            # Somebody is at work on it, or has finished: then the head says what is due itself.
+            return
+
+    def _query(self, **arguments: Any) -> Iterator[Mapping[str, Any]]:
+        with _ledger_failures():
+            for page in self._pages(**arguments):
+                yield from page["Items"]
+
+    def _pages(self, **arguments: Any) -> Iterable[Mapping[str, Any]]:
+        pages: Iterable[Mapping[str, Any]] = self._client.get_paginator("query").paginate(
+            TableName=self._table, **arguments
+        )
+        return pages
+
+
+class _ConditionFailed(Exception):
+    """Carries the item as it was."""
+
+    def __init__(self, item: Mapping[str, Any]) -> None:
+        super().__init__("the condition of a ledger write did not hold")
+        self.item = item
+
+
+@contextmanager
+def _ledger_failures() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            held: Any = error.response.get("Item", {})
+            raise _ConditionFailed(held) from error
+        raise RetryableError(Reason.LEDGER_UNAVAILABLE, str(error)) from error
+    except BotoCoreError as error:
+        raise RetryableError(Reason.LEDGER_UNAVAILABLE, str(error)) from error
+
+
+def _why_refused(head: Head, source: str, version_id: str, lease: Lease) -> LeaseAnswer:
+    if head.source != source:
+        return Conflict(head.source)
+    if head.lease is not None and head.lease.token == lease.token:
+        # The SDK repeated the request: the first one was granted.
+        return Granted(head)
+    row = head.rows.get(version_id)
+    if row is not None and row.final and head.clean:
+        return Duplicate(row)
+    return Held()

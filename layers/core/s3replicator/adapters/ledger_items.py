@@ -1,0 +1,239 @@
+"""The ledger's values as DynamoDB items, and back.
+
+A new attribute may be added at any time; an item with a newer ``schema`` than ours is refused rather than
+misread, because a head is always written whole.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from s3replicator.decisions.events import Upload
+from s3replicator.decisions.failures import Reason, RetryableError
+from s3replicator.decisions.ledger import (
+    Head,
+    Intent,
+    Lease,
+    LedgerKey,
+    OrderFacts,
+    Row,
+    Status,
+)
+from s3replicator.decisions.versions import Kind
+
+SCHEMA: Final = 1
+HEAD: Final = "HEAD"
+_ROW: Final = "V#"
+_LONGEST_ID: Final = 200
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+Item = dict[str, Any]
+
+
+def partition(key: LedgerKey) -> str:
+    """Bucket names contain no '#', so the first one ends the destination."""
+    return f"{key.destination}#{key.key}"
+
+
+def key_of(item: Mapping[str, Any]) -> LedgerKey:
+    destination, _, key = item["pk"]["S"].partition("#")
+    return LedgerKey(destination, key)
+
+
+def head_key(key: LedgerKey) -> Item:
+    return {"pk": {"S": partition(key)}, "sk": {"S": HEAD}}
+
+
+def row_key(key: LedgerKey, version_id: str) -> Item:
+    name = version_id
+    if len(name.encode()) > _LONGEST_ID:
+        name = hashlib.sha256(name.encode()).hexdigest()
+    return {"pk": {"S": partition(key)}, "sk": {"S": _ROW + name}}
+
+
+def head_item(key: LedgerKey, head: Head) -> Item:
+    due = head.due()
+    values = {
+        "schema": SCHEMA,
+        "source": head.source,
+        "lease": lease_value(head.lease) if head.lease else None,
+        "intent": intent_value(head.intent) if head.intent else None,
+        "unsettled": head.unsettled or None,
+        "rows": {version_id: _row_value(row) for version_id, row in head.rows.items()},
+        "spilled": head.spilled or None,
+        "top": {"version": head.top[0], **_order_value(head.top[1])} if head.top else None,
+        "open": key.shard if due is not None else None,
+        "due": due,
+    }
+    return {**head_key(key), **encode(values)}
+
+
+def row_item(key: LedgerKey, source: str, version_id: str, row: Row) -> Item:
+    values = {"schema": SCHEMA, "source": source, "version": version_id, "row": _row_value(row)}
+    return {**row_key(key, version_id), **encode(values)}
+
+
+def lease_value(lease: Lease) -> Item:
+    return {"token": lease.token, "expires": lease.expires}
+
+
+def intent_value(intent: Intent) -> Item:
+    value = {
+        "nonce": intent.nonce,
+        "version": intent.version_id,
+        "kind": intent.kind,
+        "at": intent.at,
+        "size": intent.unstamped_size,
+        **_order_value(intent.order),
+    }
+    return _present(value)
+
+
+def _order_value(order: OrderFacts) -> Item:
+    return _present(
+        {
+            "sequencer": order.sequencer,
+            "modified": order.last_modified,
+            "multipart": order.multipart or None,
+        }
+    )
+
+
+def _row_value(row: Row) -> Item:
+    return _present(
+        {
+            "kind": row.kind,
+            "status": row.status,
+            **_order_value(row.order),
+            "replica": row.replica,
+            "nonce": row.nonce,
+            "doubt": row.doubt or None,
+            "left": list(row.left) or None,
+            "blocked": list(row.blocked) or None,
+            "stray": list(row.stray) or None,
+            "rule": row.rule,
+            "reason": row.reason,
+            "detail": row.detail,
+            "request": row.request_id,
+            "attempts": row.attempts or None,
+            "first": row.first_failure,
+            "last": row.last_failure,
+            "due": row.due,
+            "event": row.event_time,
+            "completed": row.completed,
+            "upload": _upload_value(row.upload) if row.upload else None,
+        }
+    )
+
+
+def _upload_value(upload: Upload) -> Item:
+    return {"id": upload.upload_id, "nonce": upload.nonce, "started": upload.started}
+
+
+def _present(value: Mapping[str, Any]) -> Item:
+    return {name: held for name, held in value.items() if held is not None}
+
+
+def encode(values: Mapping[str, Any]) -> Item:
+    """Typed attributes; what is None is left out."""
+    return {name: _serialize(_exact(value)) for name, value in _present(values).items()}
+
+
+def _exact(value: Any) -> Any:
+    """DynamoDB's numbers are decimal; milliseconds are all we need of a time."""
+    if isinstance(value, float):
+        return Decimal(str(round(value, 3)))
+    if isinstance(value, dict):
+        return {name: _exact(held) for name, held in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    return value
+
+
+def read_head(item: Mapping[str, Any]) -> Head:
+    values = _decode(item)
+    top = values.get("top")
+    return Head(
+        source=values["source"],
+        lease=_read_lease(values.get("lease")),
+        intent=_read_intent(values.get("intent")),
+        unsettled=values.get("unsettled", False),
+        rows={version_id: _read_row(row) for version_id, row in values["rows"].items()},
+        spilled=values.get("spilled", False),
+        top=(top["version"], _read_order(top)) if top else None,
+    )
+
+
+def read_row(item: Mapping[str, Any]) -> tuple[str, Row]:
+    values = _decode(item)
+    return values["version"], _read_row(values["row"])
+
+
+def _decode(item: Mapping[str, Any]) -> Item:
+    values = {name: _deserialize(value) for name, value in item.items()}
+    if values["schema"] > SCHEMA:
+        raise RetryableError(
+            Reason.LEDGER_UNAVAILABLE,
+            f"the ledger holds schema {values['schema']}, this release reads {SCHEMA}: finish the deployment",
+        )
+    return values
+
+
+def _read_lease(value: Item | None) -> Lease | None:
+    return Lease(value["token"], float(value["expires"])) if value else None
+
+
+def _read_intent(value: Item | None) -> Intent | None:
+    if value is None:
+        return None
+    size = value.get("size")
+    return Intent(
+        nonce=value["nonce"],
+        version_id=value["version"],
+        kind=Kind(value["kind"]),
+        at=float(value["at"]),
+        order=_read_order(value),
+        unstamped_size=int(size) if size is not None else None,
+    )
+
+
+def _read_order(value: Item) -> OrderFacts:
+    return OrderFacts(value.get("sequencer"), float(value["modified"]), value.get("multipart", False))
+
+
+def _read_row(value: Item) -> Row:
+    return Row(
+        kind=Kind(value["kind"]),
+        status=Status(value["status"]),
+        order=_read_order(value),
+        replica=value.get("replica"),
+        nonce=value.get("nonce"),
+        doubt=value.get("doubt", False),
+        left=tuple(value.get("left", ())),
+        blocked=tuple(value.get("blocked", ())),
+        stray=tuple(value.get("stray", ())),
+        rule=value.get("rule"),
+        reason=value.get("reason"),
+        detail=value.get("detail"),
+        request_id=value.get("request"),
+        attempts=int(value.get("attempts", 0)),
+        first_failure=_time(value.get("first")),
+        last_failure=_time(value.get("last")),
+        due=_time(value.get("due")),
+        event_time=_time(value.get("event")),
+        completed=_time(value.get("completed")),
+        upload=_read_upload(value.get("upload")),
+    )
+
+
+def _read_upload(value: Item | None) -> Upload | None:
+    return Upload(value["id"], value["nonce"], float(value["started"])) if value else None
+
+
+def _time(value: Decimal | None) -> float | None:
+    return float(value) if value is not None else None

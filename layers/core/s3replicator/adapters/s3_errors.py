@@ -1,0 +1,48 @@
+"""S3's error answers, and the SDK's own, as the failures the use cases know."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from s3replicator.decisions.failures import (
+    PUBLISHING,
+    AmbiguousWrite,
+    Call,
+    Reason,
+    ReplicationError,
+    RetryableError,
+    TerminalError,
+    classify,
+)
+
+
+@contextmanager
+def failures_of(call: Call) -> Iterator[None]:
+    """Raise SDK errors as ``ReplicationError``."""
+    try:
+        yield
+    except ClientError as error:
+        raise translate(call, error) from error
+    except ParamValidationError as error:
+        # Nothing was sent: the arguments do not fit the API, and never will.
+        raise TerminalError(Reason.REQUEST_REFUSED, f"{call}: {error}") from error
+    except BotoCoreError as error:
+        unanswered = AmbiguousWrite if call in PUBLISHING else RetryableError
+        raise unanswered(Reason.UNAVAILABLE, f"{call}: {error}") from error
+
+
+def translate(call: Call, error: ClientError) -> ReplicationError:
+    told = error.response.get("Error", {})
+    metadata = error.response.get("ResponseMetadata")
+    return classify(
+        call,
+        code=told.get("Code", ""),
+        status=metadata["HTTPStatusCode"] if metadata else 0,
+        message=told.get("Message", ""),
+        request_id=metadata.get("RequestId") if metadata else None,
+    )
+
+
+def status_of(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,89 @@
+"""What HeadObject and the copy calls tell, as values."""
+
+import base64
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from s3replicator.decisions.versions import (
+    Checksum,
+    Lock,
+    SourceMarker,
+    SourceObject,
+    VersionRef,
+)
+
+ALGORITHMS: Final = (
+    "CRC64NVME",
+    "CRC32",
+    "CRC32C",
+    "SHA1",
+    "SHA256",
+    "SHA512",
+    "MD5",
+    "XXHASH64",
+    "XXHASH3",
+    "XXHASH128",
+)
+
+
+def checksum_of(answer: Mapping[str, Any]) -> Checksum | None:
+    for algorithm in ALGORITHMS:
+        value = answer.get(f"Checksum{algorithm}")
+        if value:
+            # A composite checksum ends in the number of parts; older answers lack the type.
+            kind = answer.get("ChecksumType") or ("COMPOSITE" if "-" in value else "FULL_OBJECT")
+            return Checksum(algorithm, value, full_object=kind == "FULL_OBJECT")
+    return None
+
+
+def source_object(ref: VersionRef, answer: Mapping[str, Any]) -> SourceObject:
+    until = answer.get("ObjectLockRetainUntilDate")
+    return SourceObject(
+        ref=ref,
+        size=answer["ContentLength"],
+        etag=answer["ETag"],
+        last_modified=answer["LastModified"].timestamp(),
+        content_type=answer.get("ContentType"),
+        content_encoding=answer.get("ContentEncoding"),
+        content_language=answer.get("ContentLanguage"),
+        content_disposition=answer.get("ContentDisposition"),
+        cache_control=answer.get("CacheControl"),
+        expires=answer["ResponseMetadata"]["HTTPHeaders"].get("expires"),
+        website_redirect=answer.get("WebsiteRedirectLocation"),
+        metadata=metadata_of(answer),
+        missing_metadata=answer.get("MissingMeta", 0),
+        storage_class=answer.get("StorageClass", "STANDARD"),
+        archive_status=answer.get("ArchiveStatus"),
+        restored='ongoing-request="false"' in answer.get("Restore", ""),
+        encryption=answer.get("ServerSideEncryption"),
+        checksum=checksum_of(answer),
+        lock=Lock(
+            mode=answer.get("ObjectLockMode"),
+            until=until.timestamp() if until else None,
+            legal_hold=answer.get("ObjectLockLegalHoldStatus"),
+        ),
+        native_replica=answer.get("ReplicationStatus") == "REPLICA",
+    )
+
+
+def source_marker(ref: VersionRef, headers: Mapping[str, str]) -> SourceMarker:
+    """From the headers of the refusal S3 answers with when a delete marker is read (405)."""
+    modified = headers.get("last-modified")
+    return SourceMarker(ref, parsedate_to_datetime(modified).timestamp() if modified else 0.0)
+
+
+def metadata_of(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _mail_safe(value) for name, value in answer.get("Metadata", {}).items()}
+
+
+def _mail_safe(value: str) -> str:
+    """S3 encodes other than ASCII values as RFC 2047 says, and decodes them when they are sent; what
+    arrives as it is gets the same form, because the SDK sends ASCII only."""
+    if value.isascii():
+        return value
+    try:
+        text = value.encode("latin-1").decode()
+    except UnicodeError:
+        text = value
+    return f"=?UTF-8?B?{base64.b64encode(text.encode()).decode()}?="

@@ -1,0 +1,1 @@
+"""Pure decisions: values in, values out, nothing but the standard library."""

@@ -1,0 +1,165 @@
+"""The replication configuration: Amazon S3's own document, as values.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketReplication.html
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from s3replicator.decisions.versions import Tag
+
+#: The size of the largest document S3 takes, in bytes.
+MAX_DOCUMENT: Final = 2 * 1024 * 1024
+
+
+class InvalidConfiguration(Exception):
+    """The document cannot be used. ``code`` is what Amazon S3 would answer, ``field`` a path such as
+    ``Rules[0].Destination.Bucket``."""
+
+    def __init__(self, code: str, field: str, problem: str) -> None:
+        super().__init__(f"{code}: {field}: {problem}" if field else f"{code}: {problem}")
+        self.code = code
+        self.field = field
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a rule selects: keys that begin with ``prefix``, objects that carry all of ``tags``."""
+
+    prefix: str = ""
+    tags: frozenset[Tag] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where replicas go. Without ``storage_class`` a replica keeps its source's."""
+
+    bucket: str
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    id: str
+    priority: int
+    enabled: bool
+    filter: Filter
+    delete_markers: bool
+    destination: Destination
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    rules: tuple[Rule, ...]
+
+
+def from_document(document: Mapping[str, Any], source_bucket: str | None = None) -> Configuration:
+    """Read a document whose shape has been checked against the schema.
+
+    Raises ``InvalidConfiguration`` where its rules contradict each other, or the bucket they are for.
+    """
+    rules = tuple(_rule(index, rule) for index, rule in enumerate(document["Rules"]))
+    _check_destinations(rules, source_bucket)
+    _check_ids(rules)
+    _check_priorities(rules)
+    _check_tags(document, rules)
+    return Configuration(rules)
+
+
+def default_document(buckets: Mapping[str, str]) -> dict[str, Any]:
+    """Every new object, and every delete marker, to every destination: ``buckets`` maps name to ARN."""
+    return {
+        "Rules": [
+            {
+                "ID": f"everything-to-{name}",
+                "Priority": number,
+                "Filter": {},
+                "Status": "Enabled",
+                "DeleteMarkerReplication": {"Status": "Enabled"},
+                "Destination": {"Bucket": arn},
+            }
+            for number, (name, arn) in enumerate(buckets.items(), start=1)
+        ]
+    }
+
+
+def _rule(index: int, rule: Mapping[str, Any]) -> Rule:
+    destination = rule["Destination"]
+    return Rule(
+        id=rule.get("ID") or f"rule-{index + 1}",
+        priority=rule["Priority"],
+        enabled=rule["Status"] == "Enabled",
+        filter=_filter(rule["Filter"]),
+        delete_markers=rule["DeleteMarkerReplication"]["Status"] == "Enabled",
+        destination=Destination(
+            bucket=destination["Bucket"].rpartition(":")[2],
+            storage_class=destination.get("StorageClass"),
+        ),
+    )
+
+
+def _filter(document: Mapping[str, Any]) -> Filter:
+    both = document.get("And", document)
+    tags = both.get("Tags", [document["Tag"]] if "Tag" in document else [])
+    return Filter(
+        prefix=both.get("Prefix", ""),
+        tags=frozenset(Tag(tag["Key"], tag["Value"]) for tag in tags),
+    )
+
+
+def _check_destinations(rules: tuple[Rule, ...], source_bucket: str | None) -> None:
+    for index, rule in enumerate(rules):
+        if rule.destination.bucket == source_bucket:
+            raise InvalidConfiguration(
+                "InvalidRequest",
+                f"Rules[{index}].Destination.Bucket",
+                f"{source_bucket!r} is the source bucket itself; name another bucket",
+            )
+
+
+def _check_ids(rules: tuple[Rule, ...]) -> None:
+    seen: dict[str, int] = {}
+    for index, rule in enumerate(rules):
+        if rule.id in seen:
+            raise InvalidConfiguration(
+                "InvalidRequest",
+                f"Rules[{index}].ID",
+                f"{rule.id!r} is also the ID of Rules[{seen[rule.id]}]; give every rule its own",
+            )
+        seen[rule.id] = index
+
+
+def _check_priorities(rules: tuple[Rule, ...]) -> None:
+    seen: dict[tuple[str, int], int] = {}
+    for index, rule in enumerate(rules):
+        place = (rule.destination.bucket, rule.priority)
+        if place in seen:
+            raise InvalidConfiguration(
+                "InvalidRequest",
+                f"Rules[{index}].Priority",
+                f"{rule.priority} is also the priority of Rules[{seen[place]}] for the same "
+                f"destination {rule.destination.bucket!r}; give each its own, the highest wins",
+            )
+        seen[place] = index
+
+
+def _check_tags(document: Mapping[str, Any], rules: tuple[Rule, ...]) -> None:
+    for index, (rule, written) in enumerate(zip(rules, document["Rules"], strict=True)):
+        keys = Counter(tag["Key"] for tag in written["Filter"].get("And", {}).get("Tags", []))
+        for key, count in keys.items():
+            if count > 1:
+                raise InvalidConfiguration(
+                    "InvalidRequest",
+                    f"Rules[{index}].Filter.And.Tags",
+                    f"the tag key {key!r} is given {count} times; an object has it at most once",
+                )
+        if rule.filter.tags and rule.delete_markers:
+            raise InvalidConfiguration(
+                "InvalidRequest",
+                f"Rules[{index}].DeleteMarkerReplication.Status",
+                "'Enabled' cannot be combined with a tag filter, since delete markers have no tags;"
+                " write 'Disabled'",
+            )

@@ -1,0 +1,231 @@
+"""S3 event notifications, reduced to changes. The only module that knows the shape of an event.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import Any, Final
+from urllib.parse import quote_plus, unquote_plus
+
+from s3replicator.decisions.failures import UnreadableEvent
+from s3replicator.decisions.versions import Kind, VersionRef
+
+#: The object we add to a record of our own: which destination it is for, and what happened so far.
+ENVELOPE: Final = "s3replicator"
+
+_HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]+")
+
+
+class ChangeKind(Enum):
+    CREATED = auto()
+    MARKED = auto()
+    #: Version deletes, lifecycle expirations and whatever else S3 may tell: not replicated.
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart upload under way at a destination: the nonce in its stamp, and when it was started
+    (seconds since the epoch)."""
+
+    upload_id: str
+    nonce: str
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event record. ``version_id`` is None where the bucket had no versioning when it happened."""
+
+    kind: ChangeKind
+    event: str
+    bucket: str
+    key: str
+    version_id: str | None
+    sequencer: str | None
+    #: Seconds since the epoch.
+    event_time: float
+    #: Only this destination, if the record was sent back by us; otherwise all that the rules select.
+    destination: str | None = None
+    #: The open upload a large copy left behind when its time was up.
+    upload: Upload | None = None
+    record: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def ref(self) -> VersionRef:
+        assert self.version_id is not None
+        return VersionRef(self.bucket, self.key, self.version_id)
+
+    @property
+    def version_kind(self) -> Kind:
+        return Kind.MARKER if self.kind is ChangeKind.MARKED else Kind.OBJECT
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The changes of one message, and the records in it that make no sense."""
+
+    changes: tuple[Change, ...]
+    unreadable: tuple[tuple[Mapping[str, Any], UnreadableEvent], ...] = ()
+
+
+def parse_body(body: str) -> Intake:
+    """Read the body of a message.
+
+    Raises ``UnreadableEvent`` if it is neither an S3 event nor the test event S3 sends when a
+    notification is configured.
+    """
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise UnreadableEvent(f"the message is not JSON: {error}") from None
+    except RecursionError:
+        raise UnreadableEvent("the message is JSON nested too deeply to be an event") from None
+    return parse_event(document)
+
+
+def parse_event(document: object) -> Intake:
+    """Read an S3 event; see ``parse_body``."""
+    if not isinstance(document, dict):
+        raise UnreadableEvent(f"the message is a JSON {type(document).__name__}, not an object")
+    if document.get("Event") == "s3:TestEvent":
+        return Intake(())
+    records = document.get("Records")
+    if not isinstance(records, list):
+        raise UnreadableEvent("the message has no list of Records, and is not an s3:TestEvent")
+    changes: list[Change] = []
+    unreadable: list[tuple[Mapping[str, Any], UnreadableEvent]] = []
+    for record in records:
+        try:
+            changes.append(_parse_record(record))
+        except UnreadableEvent as error:
+            unreadable.append((record, error))
+    return Intake(tuple(changes), tuple(unreadable))
+
+
+def _parse_record(record: object) -> Change:
+    if not isinstance(record, dict):
+        raise UnreadableEvent(f"a record is a JSON {type(record).__name__}, not an object")
+    if record.get("eventSource", "aws:s3") != "aws:s3":
+        raise UnreadableEvent(f"eventSource is {record['eventSource']!r}, not 'aws:s3'")
+    version = record.get("eventVersion", "2.0")
+    if not isinstance(version, str) or version.split(".")[0] != "2":
+        raise UnreadableEvent(f"eventVersion is {version!r}; this release reads 2.x")
+    event = _text(record, "eventName")
+    bucket = _text(record, "s3", "bucket", "name")
+    key = _decode_key(_text(record, "s3", "object", "key"))
+    stored = record["s3"]["object"]
+    envelope = record.get(ENVELOPE) or {}
+    if not isinstance(envelope, dict):
+        raise UnreadableEvent(f"{ENVELOPE} is a JSON {type(envelope).__name__}, not an object")
+    return Change(
+        kind=_kind(event),
+        event=event.removeprefix("s3:"),
+        bucket=bucket,
+        key=key,
+        version_id=_optional_text(stored, "versionId"),
+        sequencer=_sequencer(stored),
+        event_time=_event_time(record),
+        destination=_optional_text(envelope, "destination"),
+        upload=_upload(envelope),
+        record=record,
+    )
+
+
+def _kind(event: str) -> ChangeKind:
+    name = event.removeprefix("s3:")
+    if name.startswith("ObjectCreated:"):
+        return ChangeKind.CREATED
+    if name == "ObjectRemoved:DeleteMarkerCreated":
+        return ChangeKind.MARKED
+    return ChangeKind.OTHER
+
+
+def _text(record: Mapping[str, Any], *path: str) -> str:
+    value: object = record
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(value, str) or not value:
+        raise UnreadableEvent(f"the record has no {'.'.join(path)}")
+    return value
+
+
+def _optional_text(record: Mapping[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise UnreadableEvent(f"{name} is {value!r}, not text")
+    return value
+
+
+def _decode_key(encoded: str) -> str:
+    """Keys are form-encoded: a space is '+', a plus sign '%2B'. Decoded exactly once."""
+    try:
+        return unquote_plus(encoded, errors="strict")
+    except UnicodeDecodeError:
+        raise UnreadableEvent(f"the key {encoded!r} is not UTF-8") from None
+
+
+def _sequencer(stored: Mapping[str, Any]) -> str | None:
+    value = _optional_text(stored, "sequencer")
+    if value is None:
+        return None
+    if not _HEXADECIMAL.fullmatch(value):
+        raise UnreadableEvent(f"sequencer is {value!r}, not a hexadecimal number")
+    return value.upper()
+
+
+def _event_time(record: Mapping[str, Any]) -> float:
+    text = _text(record, "eventTime")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UnreadableEvent(f"eventTime is {text!r}, not an ISO 8601 time") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _upload(envelope: Mapping[str, Any]) -> Upload | None:
+    stored = envelope.get("upload")
+    if stored is None:
+        return None
+    started = stored.get("started") if isinstance(stored, dict) else None
+    if not isinstance(started, int | float):
+        raise UnreadableEvent(f"{ENVELOPE}.upload.started is {started!r}, not a time")
+    return Upload(_text(envelope, "upload", "id"), _text(envelope, "upload", "nonce"), float(started))
+
+
+def build_record(
+    *,
+    kind: Kind,
+    ref: VersionRef,
+    sequencer: str | None,
+    event_time: float,
+) -> dict[str, Any]:
+    """An event record for a version the ledger knows, as S3 would have sent it."""
+    stored: dict[str, Any] = {"key": quote_plus(ref.key), "versionId": ref.version_id}
+    if sequencer is not None:
+        stored["sequencer"] = sequencer
+    moment = datetime.fromtimestamp(event_time, UTC)
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "eventTime": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "eventName": ("ObjectRemoved:DeleteMarkerCreated" if kind is Kind.MARKER else "ObjectCreated:Put"),
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "bucket": {"name": ref.bucket},
+            "object": stored,
+        },
+    }
+
+
+def with_envelope(record: Mapping[str, Any], envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """The record, saying what we know about it; what is None is left out."""
+    said = {name: value for name, value in envelope.items() if value is not None}
+    return {**record, ENVELOPE: said}

@@ -1,0 +1,217 @@
+"""Failures, sorted by what to do next.
+
+* ReplicationError
+  x RetryableError    the same input may succeed later    -> a few quick tries, then a due row in the ledger
+    - AmbiguousWrite  a visible write may have happened   -> resolve the intent before anything else
+  x TerminalError     waits until somebody changes something -> parked at once, with its reason
+  x NotEligible       the object cannot be replicated as it is -> recorded and counted
+  x SourceGone        the source version no longer exists -> success, a tombstone
+  x UnreadableEvent   a message nobody can understand     -> parked as it came
+
+Every failure carries a reason code. The codes are Amazon S3's own where it has one
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-metrics-events.html) and are a
+contract: they appear in the ledger, in parked messages, in metrics, and as headings of docs/runbook.md.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Reason(StrEnum):
+    """Why a version is not (yet) at a destination."""
+
+    # Amazon S3's codes
+    DST_BUCKET_NOT_FOUND = "DstBucketNotFound"
+    DST_BUCKET_UNVERSIONED = "DstBucketUnversioned"
+    DST_DELETE_NOT_PERMITTED = "DstDelObjNotPermitted"
+    DST_KMS_KEY_INVALID_STATE = "DstKmsKeyInvalidState"
+    DST_KMS_KEY_NOT_FOUND = "DstKmsKeyNotFound"
+    DST_COMPLETE_NOT_PERMITTED = "DstMultipartCompleteNotPermitted"
+    DST_INIT_NOT_PERMITTED = "DstMultipartInitNotPermitted"
+    DST_PART_NOT_PERMITTED = "DstMultipartUploadNotPermitted"
+    DST_PUT_ACL_NOT_PERMITTED = "DstPutAclNotPermitted"
+    DST_PUT_LEGAL_HOLD_NOT_PERMITTED = "DstPutLegalHoldNotPermitted"
+    DST_PUT_NOT_PERMITTED = "DstPutObjectNotPermitted"
+    DST_PUT_RETENTION_NOT_PERMITTED = "DstPutRetentionNotPermitted"
+    DST_PUT_TAGGING_NOT_PERMITTED = "DstPutTaggingNotPermitted"
+    DST_LOCK_CONFIG_MISSING = "DstBucketObjectLockConfigMissing"
+    SRC_BUCKET_NOT_FOUND = "SrcBucketNotFound"
+    SRC_GET_NOT_PERMITTED = "SrcGetObjectNotPermitted"
+    SRC_GET_TAGGING_NOT_PERMITTED = "SrcGetTaggingNotPermitted"
+    SRC_KMS_KEY_INVALID_STATE = "SrcKmsKeyInvalidState"
+    SRC_OBJECT_NOT_ELIGIBLE = "SrcObjectNotEligible"
+    SRC_VERSION_NOT_FOUND = "SrcVersionNotFound"
+    # Ours, where Amazon has none
+    BAD_EVENT = "UnreadableEvent"
+    BUSY = "KeyBusy"
+    CONFIGURATION_UNREADABLE = "ConfigurationUnreadable"
+    DESTINATION_NOT_IN_STACK = "DestinationNotInStack"
+    DST_LIST_NOT_PERMITTED = "DstListBucketNotPermitted"
+    DST_READ_NOT_PERMITTED = "DstGetObjectNotPermitted"
+    KEY_CONFLICT = "DestinationKeyConflict"
+    LATE_VERSION = "LateVersion"
+    LEDGER_UNAVAILABLE = "LedgerUnavailable"
+    OUT_OF_ORDER = "OutOfOrder"
+    QUEUE_UNAVAILABLE = "QueueUnavailable"
+    REQUEST_REFUSED = "RequestRefused"
+    RULE_GONE = "RuleNoLongerSelects"
+    SRC_BUCKET_UNVERSIONED = "SrcBucketUnversioned"
+    SRC_LIST_NOT_PERMITTED = "SrcListBucketNotPermitted"
+    THROTTLED = "Throttled"
+    UNAVAILABLE = "ServiceUnavailable"
+    UNEXPECTED = "UnexpectedError"
+    UNSETTLED = "KeyUnsettled"
+    VERIFICATION_FAILED = "VerificationFailed"
+    WRONG_SOURCE = "WrongSourceBucket"
+
+
+class ReplicationError(Exception):
+    """Base of everything this package raises on purpose."""
+
+    def __init__(self, reason: Reason, detail: str, request_id: str | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.request_id = request_id
+
+
+class RetryableError(ReplicationError):
+    """The same input may succeed later."""
+
+
+class AmbiguousWrite(RetryableError):
+    """The request was sent, and nobody knows whether it took effect."""
+
+
+class TerminalError(ReplicationError):
+    """The same input fails the same way until somebody changes something."""
+
+
+class NotEligible(ReplicationError):
+    """Amazon S3 does not let this object be replicated as it is stored now."""
+
+
+class SourceGone(ReplicationError):
+    """The source version has been deleted meanwhile: nothing is left to replicate."""
+
+
+class UnreadableEvent(ReplicationError):
+    """A message, or a record in it, that cannot be understood."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.BAD_EVENT, detail)
+
+
+class Call(StrEnum):
+    """Which request failed; the same error code means different things for different requests."""
+
+    SRC_READ = "reading the source version"
+    SRC_TAGS = "reading the source version's tags"
+    SRC_LIST = "listing the source key"
+    DST_COPY = "copying to the destination"
+    DST_MARK = "writing the delete marker"
+    DST_CREATE = "starting the upload"
+    DST_PART = "copying a part"
+    DST_COMPLETE = "completing the upload"
+    DST_ABORT = "aborting the upload"
+    DST_PARTS = "listing the upload's parts"
+    DST_READ = "reading the replica"
+    DST_LIST = "listing the destination key"
+
+
+#: Requests that make a version visible when they succeed.
+PUBLISHING: Final = frozenset({Call.DST_COPY, Call.DST_MARK, Call.DST_COMPLETE})
+
+_DENIED: Final[Mapping[Call, Reason]] = {
+    Call.SRC_READ: Reason.SRC_GET_NOT_PERMITTED,
+    Call.SRC_TAGS: Reason.SRC_GET_TAGGING_NOT_PERMITTED,
+    Call.SRC_LIST: Reason.SRC_LIST_NOT_PERMITTED,
+    Call.DST_COPY: Reason.DST_PUT_NOT_PERMITTED,
+    Call.DST_MARK: Reason.DST_DELETE_NOT_PERMITTED,
+    Call.DST_CREATE: Reason.DST_INIT_NOT_PERMITTED,
+    Call.DST_PART: Reason.DST_PART_NOT_PERMITTED,
+    Call.DST_COMPLETE: Reason.DST_COMPLETE_NOT_PERMITTED,
+    Call.DST_ABORT: Reason.DST_PART_NOT_PERMITTED,
+    Call.DST_PARTS: Reason.DST_PART_NOT_PERMITTED,
+    Call.DST_READ: Reason.DST_READ_NOT_PERMITTED,
+    Call.DST_LIST: Reason.DST_LIST_NOT_PERMITTED,
+}
+
+# A copy needs several permissions at once; where the answer names the one that was missing, so do we.
+_DENIED_ACTION: Final[Mapping[str, Reason]] = {
+    "s3:GetObject": Reason.SRC_GET_NOT_PERMITTED,
+    "s3:GetObjectVersion": Reason.SRC_GET_NOT_PERMITTED,
+    "s3:GetObjectTagging": Reason.SRC_GET_TAGGING_NOT_PERMITTED,
+    "s3:GetObjectVersionTagging": Reason.SRC_GET_TAGGING_NOT_PERMITTED,
+    "s3:PutObjectTagging": Reason.DST_PUT_TAGGING_NOT_PERMITTED,
+    "s3:PutObjectRetention": Reason.DST_PUT_RETENTION_NOT_PERMITTED,
+    "s3:PutObjectLegalHold": Reason.DST_PUT_LEGAL_HOLD_NOT_PERMITTED,
+    "s3:PutObjectAcl": Reason.DST_PUT_ACL_NOT_PERMITTED,
+}
+_ACTION_IN_MESSAGE: Final = re.compile(r"not authorized to perform: (s3:\w+)")
+
+_THROTTLES: Final = frozenset(
+    {
+        "KMS.ThrottlingException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_CONFLICTS: Final = frozenset(
+    {"ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "BadDigest"}
+)
+_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
+_ARCHIVED: Final = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
+_KMS_STATE: Final = frozenset({"KMS.DisabledException", "KMS.KMSInvalidStateException"})
+
+
+def is_source_read(call: Call) -> bool:
+    return call in (Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST)
+
+
+def classify(
+    call: Call, code: str, status: int, message: str, request_id: str | None = None
+) -> ReplicationError:
+    """Turn an S3 error answer into the failure that says what to do next.
+
+    ``code`` is the error code of the body, ``status`` the HTTP status. What is unknown is retryable,
+    because the retry budget bounds it; what S3 refused outright (4xx) is terminal.
+    """
+    detail = f"{call}: {code} {message}".strip()
+    error: type[ReplicationError] = TerminalError
+    reason = Reason.REQUEST_REFUSED
+    if code in _THROTTLES or status in (429, 503):
+        error, reason = RetryableError, Reason.THROTTLED
+    elif code in _CONFLICTS or status >= 500 or status in (0, 200, 409):
+        error, reason = RetryableError, Reason.UNAVAILABLE
+    elif code in _GONE:
+        # The destination of a publish needs no existing key, so only the source can be missing.
+        error, reason = SourceGone, Reason.SRC_VERSION_NOT_FOUND
+    elif code == "PreconditionFailed":
+        # The pinned ETag of an immutable version differs: whatever we looked at has been replaced.
+        error, reason = RetryableError, Reason.UNAVAILABLE
+    elif code == "NoSuchUpload":
+        error, reason = RetryableError, Reason.UNAVAILABLE
+    elif code == "NoSuchBucket":
+        reason = Reason.SRC_BUCKET_NOT_FOUND if is_source_read(call) else Reason.DST_BUCKET_NOT_FOUND
+    elif code in _ARCHIVED:
+        error, reason = NotEligible, Reason.SRC_OBJECT_NOT_ELIGIBLE
+    elif code in _KMS_STATE:
+        reason = (
+            Reason.SRC_KMS_KEY_INVALID_STATE if is_source_read(call) else Reason.DST_KMS_KEY_INVALID_STATE
+        )
+    elif code == "KMS.NotFoundException":
+        reason = Reason.DST_KMS_KEY_NOT_FOUND
+    elif code in ("AccessDenied", "AllAccessDisabled", "AccountProblem") or status == 403:
+        named = _ACTION_IN_MESSAGE.search(message)
+        reason = _DENIED_ACTION.get(named.group(1), _DENIED[call]) if named else _DENIED[call]
+    elif "ObjectLock" in code or "Object Lock" in message:
+        reason = Reason.DST_LOCK_CONFIG_MISSING
+    if error is RetryableError and call in PUBLISHING:
+        error = AmbiguousWrite
+    return error(reason, detail, request_id)

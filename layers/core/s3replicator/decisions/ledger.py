@@ -1,0 +1,205 @@
+"""The ledger's items, as values, and what follows from them. See docs/architecture.md, "The ledger".
+
+A head item per destination key holds the lease, the one write that may be in doubt (the intent), and the
+newest rows, one per source version. Only the holder of the lease changes a head, so a change is a new
+value of the whole head, written under the condition that the lease is still ours.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from s3replicator.decisions.events import Upload
+from s3replicator.decisions.versions import Kind, VersionRef
+
+#: Rows kept in the head itself. Two keep it under 1 KB, which is what one write unit pays for.
+INLINE_ROWS: Final = 2
+
+#: Shards of the index of open work, so that one destination's failures do not share a partition.
+SHARDS: Final = 16
+
+#: The due time of open work that waits for something other than time.
+NEVER: Final = 32503680000.0  # the year 3000
+
+
+class Status(StrEnum):
+    PENDING = "PENDING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    NOT_ELIGIBLE = "NOT_ELIGIBLE"
+    SUPERSEDED = "SUPERSEDED"
+    TOMBSTONE = "TOMBSTONE"
+
+
+#: A row with one of these is never worked on again on account of an event.
+FINAL: Final = frozenset({Status.COMPLETED, Status.SUPERSEDED, Status.TOMBSTONE})
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerKey:
+    """What must be serialised: one key at one destination."""
+
+    destination: str
+    key: str
+
+    @property
+    def shard(self) -> str:
+        digest = hashlib.sha256(f"{self.destination}/{self.key}".encode()).digest()
+        return shard_name(self.destination, digest[0] % SHARDS)
+
+
+def shard_name(destination: str, number: int) -> str:
+    return f"{destination}#{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """What orders a version among the others of its key, when the source no longer lists it."""
+
+    sequencer: str | None
+    last_modified: float
+    multipart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to change a head, until ``expires`` (seconds since the epoch)."""
+
+    token: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The visible write that has been announced and not yet accounted for; ``at`` is when.
+
+    ``unstamped_size`` is the size in bytes of a replica that has no room for a stamp, and can be recognised
+    by its place, size and time only.
+    """
+
+    nonce: str
+    version_id: str
+    kind: Kind
+    at: float
+    order: OrderFacts
+    unstamped_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One source version at one destination. Times in seconds since the epoch.
+
+    ``left`` are our ids still to be removed, ``blocked`` those the destination refuses to remove, ``stray``
+    those that may be foreign and are never removed. ``doubt`` marks a replica adopted by its place only.
+    """
+
+    kind: Kind
+    status: Status
+    order: OrderFacts
+    replica: str | None = None
+    nonce: str | None = None
+    doubt: bool = False
+    left: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    stray: tuple[str, ...] = ()
+    rule: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    request_id: str | None = None
+    attempts: int = 0
+    first_failure: float | None = None
+    last_failure: float | None = None
+    due: float | None = None
+    event_time: float | None = None
+    completed: float | None = None
+    #: What a large copy had done when it failed.
+    upload: Upload | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def live(self) -> bool:
+        return self.replica is not None
+
+    @property
+    def open(self) -> bool:
+        """True for what an operator should see in the index of open work."""
+        return not self.final or self.reason is not None
+
+    def ids(self) -> Iterator[str]:
+        if self.replica is not None:
+            yield self.replica
+        yield from self.left
+        yield from self.blocked
+        yield from self.stray
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """``source`` is the key at the source whose versions are replicated here.
+
+    ``top`` orders the newest live replica among the rows that have spilled to items of their own.
+    """
+
+    source: str
+    lease: Lease | None = None
+    intent: Intent | None = None
+    unsettled: bool = False
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    spilled: bool = False
+    top: tuple[str, OrderFacts] | None = None
+
+    @property
+    def clean(self) -> bool:
+        return self.intent is None and not self.unsettled
+
+    def with_row(self, version_id: str, row: Row) -> "Head":
+        return replace(self, rows={**self.rows, version_id: row})
+
+    def live(self) -> dict[str, OrderFacts]:
+        """What orders each live replica, the spilled ones represented by the newest."""
+        orders = {vid: row.order for vid, row in self.rows.items() if row.live}
+        if self.top is not None:
+            orders.setdefault(*self.top)
+        return orders
+
+    def due(self) -> float | None:
+        """When the sweep shall send this key round again; None if nothing is open."""
+        open_rows = [row for row in self.rows.values() if row.open]
+        if not open_rows:
+            return None
+        return min((row.due for row in open_rows if row.due is not None), default=NEVER)
+
+    def spill(self) -> tuple["Head", dict[str, Row]]:
+        """Move the oldest settled rows out, so that the head stays small; open rows stay in sight."""
+        settled = [vid for vid, row in self.rows.items() if not row.open]
+        excess = min(len(self.rows) - INLINE_ROWS, len(settled))
+        if excess <= 0:
+            return self, {}
+        # A tombstone orders nothing; among replicas the head must know the newest.
+        settled.sort(key=lambda vid: (self.rows[vid].live, recency(self.rows[vid].order)))
+        out = {vid: self.rows[vid] for vid in settled[:excess]}
+        kept = {vid: row for vid, row in self.rows.items() if vid not in out}
+        live_out = [(vid, row.order) for vid, row in out.items() if row.live]
+        candidates = live_out + ([self.top] if self.top else [])
+        top = max(candidates, key=lambda entry: recency(entry[1]), default=None)
+        return replace(self, rows=kept, spilled=True, top=top), out
+
+
+def recency(order: OrderFacts) -> tuple[float, str]:
+    """A rough order, good enough to choose what to spill; never used to decide what is newer."""
+    return (order.last_modified, order.sequencer or "")
+
+
+def source_name(ref: VersionRef) -> str:
+    return f"{ref.bucket}/{ref.key}"
+
+
+def source_ref(source: str, version_id: str) -> VersionRef:
+    """The version a row of a head with this ``source`` stands for; bucket names contain no slash."""
+    bucket, _, key = source.partition("/")
+    return VersionRef(bucket, key, version_id)

@@ -1,0 +1,69 @@
+"""The messages the functions send: S3 events, with what we know added to the record."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from s3replicator.decisions.events import Change, Upload, build_record, with_envelope
+from s3replicator.decisions.ledger import Row, source_ref
+
+
+def event(record: Mapping[str, Any], envelope: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Records": [with_envelope(record, envelope)]}
+
+
+def for_destination(
+    change: Change, destination: str, *, reason: str | None = None, upload: Upload | None = None
+) -> dict[str, Any]:
+    """The change again, for one destination only, with what a large copy has already done."""
+    return event(change.record, {"destination": destination, "reason": reason, "upload": _carried(upload)})
+
+
+def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[str, Any]:
+    """A due row as an event, as S3 would have sent it."""
+    record = build_record(
+        kind=row.kind,
+        ref=source_ref(source, version_id),
+        sequencer=row.order.sequencer,
+        event_time=row.event_time or row.order.last_modified,
+    )
+    return event(
+        record,
+        {
+            "destination": destination,
+            "rule": row.rule,
+            "reason": row.reason,
+            "upload": _carried(row.upload),
+        },
+    )
+
+
+def parked(
+    change: Change, destination: str, rule: str | None, row: Row
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The body and the attributes of a parked message: sent to the ingest queue by any tool, it is
+    evaluated again, for this destination only."""
+    said = {
+        "destination": destination,
+        "rule": rule,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "firstFailure": _iso(row.first_failure),
+        "lastFailure": _iso(row.last_failure),
+        "requestId": row.request_id,
+    }
+    envelope = {**said, "detail": row.detail}
+    attributes = {name: str(value) for name, value in said.items() if value is not None}
+    return event(change.record, envelope), attributes
+
+
+def _carried(upload: Upload | None) -> dict[str, Any] | None:
+    if upload is None:
+        return None
+    return {"id": upload.upload_id, "nonce": upload.nonce, "started": upload.started}
+
+
+def _iso(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,43 @@
+"""What became of one change at one destination."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    REPLICATED = "Replicated"
+    DUPLICATE = "Duplicate"
+    GONE = "Gone"
+    #: No rule selects it, or it is itself a replica: nothing is recorded.
+    NOT_SELECTED = "NotSelected"
+    NOT_ELIGIBLE = "NotEligible"
+    #: An older version arrived after a newer one; it waits, recorded, for its place in the order.
+    LATE = "Late"
+    #: Sent to the second function.
+    HANDED_OVER = "HandedOver"
+    #: Sent to the lane for multipart copies.
+    SENT_TO_LARGE_LANE = "SentToLargeLane"
+    #: A due row in the ledger; the sweep sends it round again.
+    DELAYED = "Delayed"
+    PARKED = "Parked"
+    #: Neither recorded nor parked: the message must come again.
+    DEFERRED = "Deferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``lag`` is in seconds, from the event to the record of the replica."""
+
+    result: Result
+    key: str | None = None
+    version_id: str | None = None
+    destination: str | None = None
+    rule: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    request_id: str | None = None
+    replica: str | None = None
+    lag: float | None = None
+    size: int | None = None
+    #: The key is held by another worker: the message may come back soon.
+    busy: bool = False

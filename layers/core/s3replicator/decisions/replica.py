@@ -1,0 +1,153 @@
+"""What a replica must look like: the arguments of the request that makes it, and how to verify it.
+
+Every attribute is set explicitly, because the defaults of CopyObject and CreateMultipartUpload (storage
+class, encryption, checksum, lock, redirect) differ from what replication means.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from s3replicator.decisions.configuration import Rule
+from s3replicator.decisions.failures import NotEligible, Reason
+from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
+from s3replicator.decisions.versions import (
+    Checksum,
+    Published,
+    ReplicaHead,
+    SourceObject,
+    Tag,
+)
+
+_ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
+_ONLY_COMPOSITE: Final = frozenset({"SHA1", "SHA256"})
+_ONLY_FULL_OBJECT: Final = frozenset({"CRC64NVME"})
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRequest:
+    """Arguments for CopyObject or CreateMultipartUpload, without the destination's bucket and key.
+
+    ``raw_headers`` are sent as they stand: the SDK would reformat a date, or refuse one that is none.
+    """
+
+    arguments: Mapping[str, Any]
+    raw_headers: Mapping[str, str]
+    stamped: bool
+
+
+def check_eligible(source: SourceObject, *, large: bool = False) -> None:
+    """Raises ``NotEligible`` for what cannot be copied now, or only by losing something."""
+    problem = None
+    archived = source.storage_class in _ARCHIVES or source.archive_status is not None
+    if archived and not source.restored:
+        place = source.archive_status or source.storage_class
+        problem = f"the object is archived ({place}); restore it first"
+    elif source.encryption in _KMS:
+        problem = f"the object is encrypted with {source.encryption}, and no rule opts in to that"
+    elif large and source.missing_metadata:
+        problem = (
+            f"{source.missing_metadata} entries of user metadata cannot be read through the API, so a"
+            " multipart copy would lose them"
+        )
+    if problem:
+        raise NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, problem)
+
+
+def copy_request(source: SourceObject, rule: Rule, stamp: Stamp) -> ReplicaRequest:
+    """One CopyObject. Tags are copied by S3 itself, in the same request."""
+    request = _described(source, stamp)
+    arguments: dict[str, Any] = {
+        **request.arguments,
+        **_stored(source, rule),
+        "TaggingDirective": "COPY",
+        "CopySourceIfMatch": source.etag,
+    }
+    if source.checksum:
+        arguments["ChecksumAlgorithm"] = source.checksum.algorithm
+    if not request.stamped:
+        # Metadata that must not be touched is copied by S3, headers included; a redirect never is.
+        arguments = {name: value for name, value in arguments.items() if name not in request.arguments}
+        arguments["MetadataDirective"] = "COPY"
+        if source.website_redirect:
+            arguments["WebsiteRedirectLocation"] = source.website_redirect
+        return ReplicaRequest(arguments, {}, stamped=False)
+    arguments["MetadataDirective"] = "REPLACE"
+    return replace(request, arguments=arguments)
+
+
+def upload_request(source: SourceObject, rule: Rule, stamp: Stamp, tags: Iterable[Tag]) -> ReplicaRequest:
+    """The CreateMultipartUpload of a large replica, its tags included."""
+    request = _described(source, stamp)
+    arguments = {**request.arguments, **_stored(source, rule)}
+    tagging = urlencode([(tag.key, tag.value) for tag in sorted(tags)])
+    if tagging:
+        arguments["Tagging"] = tagging
+    if source.checksum:
+        arguments["ChecksumAlgorithm"] = source.checksum.algorithm
+        arguments["ChecksumType"] = "FULL_OBJECT" if _is_full_object_upload(source.checksum) else "COMPOSITE"
+    return replace(request, arguments=arguments)
+
+
+def _described(source: SourceObject, stamp: Stamp) -> ReplicaRequest:
+    """The headers and user metadata. Without room for a stamp, or with metadata S3 cannot show us, none
+    is written."""
+    metadata = without_stamp(source.metadata)
+    stamped = has_room(metadata, stamp) and not source.missing_metadata
+    if stamped:
+        metadata |= stamp.metadata()
+    described = {
+        "CacheControl": source.cache_control,
+        "ContentDisposition": source.content_disposition,
+        "ContentEncoding": source.content_encoding,
+        "ContentLanguage": source.content_language,
+        "ContentType": source.content_type,
+        "WebsiteRedirectLocation": source.website_redirect,
+        "Metadata": metadata,
+    }
+    arguments = {name: value for name, value in described.items() if value is not None}
+    return ReplicaRequest(arguments, {"Expires": source.expires} if source.expires else {}, stamped=stamped)
+
+
+def _stored(source: SourceObject, rule: Rule) -> dict[str, Any]:
+    stored: dict[str, Any] = {"StorageClass": rule.destination.storage_class or source.storage_class}
+    if source.encryption:
+        stored["ServerSideEncryption"] = source.encryption
+    if source.lock.mode and source.lock.until:
+        stored["ObjectLockMode"] = source.lock.mode
+        stored["ObjectLockRetainUntilDate"] = datetime.fromtimestamp(source.lock.until, UTC)
+    if source.lock.legal_hold == "ON":
+        stored["ObjectLockLegalHoldStatus"] = "ON"
+    return stored
+
+
+def _is_full_object_upload(checksum: Checksum) -> bool:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html"""
+    if checksum.algorithm in _ONLY_FULL_OBJECT:
+        return True
+    return checksum.full_object and checksum.algorithm not in _ONLY_COMPOSITE
+
+
+def expected_upload_checksum(source: SourceObject) -> Checksum | None:
+    """The checksum S3 itself shall hold the completed upload against, where the two are comparable."""
+    checksum = source.checksum
+    if checksum and checksum.full_object and _is_full_object_upload(checksum):
+        return checksum
+    return None
+
+
+def is_proven(source: SourceObject, published: Published) -> bool:
+    """True if the answer to a CopyObject shows that the replica holds the source's bytes."""
+    ours, theirs = source.checksum, published.checksum
+    if ours and theirs and ours.full_object and theirs.full_object:
+        return ours == theirs
+    plain_md5 = "-" not in source.etag and published.encryption == source.encryption
+    return plain_md5 and source.etag == published.etag
+
+
+def matches(source: SourceObject, replica: ReplicaHead) -> bool:
+    """The comparison that is left when neither ETag nor checksum can be compared."""
+    return replica.size == source.size

@@ -1,0 +1,77 @@
+"""A deployed stack as the operator tool sees it: its outputs, read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
+
+#: The longest a function works with a configuration before it looks for a newer one, in seconds.
+LONGEST_CACHE: Final = 60
+
+#: The outputs of a stack that the tool works by.
+OUTPUTS: Final = frozenset(
+    {
+        "SourceBucketName",
+        "DestinationBuckets",
+        "LedgerTableName",
+        "ControlBucketName",
+        "IngestQueueUrl",
+        "ParkedQueueUrl",
+    }
+)
+
+
+class StackUnusable(Exception):
+    """The stack cannot be found or worked with; the text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """``configuration_cache`` is in seconds."""
+
+    name: str
+    source_bucket: str
+    destinations: tuple[str, ...]
+    ledger_table: str
+    control_bucket: str
+    ingest_queue_url: str
+    parked_queue_url: str
+    configuration_cache: int
+
+    @classmethod
+    def read(
+        cls, name: str, status: str, outputs: Mapping[str, str], parameters: Mapping[str, str]
+    ) -> "Stack":
+        """Raises ``StackUnusable``, which names every output that is missing."""
+        missing = sorted(OUTPUTS - outputs.keys())
+        if missing:
+            raise StackUnusable(
+                f"stack {name!r} ({status}) lacks the outputs {', '.join(missing)}: it is another kind of"
+                " stack, or not deployed completely (--stack NAME chooses one)"
+            )
+        return cls(
+            name=name,
+            source_bucket=outputs["SourceBucketName"],
+            destinations=tuple(
+                entry.partition(":")[0] for entry in outputs["DestinationBuckets"].split(",") if entry
+            ),
+            ledger_table=outputs["LedgerTableName"],
+            control_bucket=outputs["ControlBucketName"],
+            ingest_queue_url=outputs["IngestQueueUrl"],
+            parked_queue_url=outputs["ParkedQueueUrl"],
+            configuration_cache=int(parameters.get("ConfigurationCacheSeconds", LONGEST_CACHE)),
+        )
+
+    def check(self, configuration: Configuration) -> None:
+        """Raises ``InvalidConfiguration`` if a rule names a destination the functions cannot reach."""
+        for index, rule in enumerate(configuration.rules):
+            bucket = rule.destination.bucket
+            if bucket not in self.destinations:
+                raise InvalidConfiguration(
+                    "InvalidRequest",
+                    f"Rules[{index}].Destination.Bucket",
+                    f"{bucket!r} is not a destination of stack {self.name!r}, which has"
+                    f" {', '.join(self.destinations)}; name one of them, or deploy the stack with the"
+                    " bucket in its parameter Destinations first",
+                )

@@ -1,0 +1,202 @@
+"""What the use cases need from the world. Adapters provide it; tests provide it in memory.
+
+Every method may raise the failures of ``decisions.failures``, already classified.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from s3replicator.decisions.configuration import Configuration
+from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, Row
+from s3replicator.decisions.plan import Part
+from s3replicator.decisions.replica import ReplicaRequest
+from s3replicator.decisions.versions import (
+    Checksum,
+    ListedVersion,
+    Published,
+    ReplicaHead,
+    SourceVersion,
+    Tag,
+    VersionRef,
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Dice(Protocol):
+    """Randomness: tests need to repeat it."""
+
+    def random(self) -> float:
+        """In [0, 1)."""
+        ...
+
+    def token(self) -> str:
+        """A new name that has never been used."""
+        ...
+
+
+class Source(Protocol):
+    def head(self, ref: VersionRef) -> SourceVersion:
+        """Raises ``SourceGone``, ``NotEligible``."""
+        ...
+
+    def tags(self, ref: VersionRef) -> frozenset[Tag]: ...
+
+    def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
+        """All versions and delete markers of exactly this key, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedPart:
+    number: int
+    etag: str
+    checksum: str | None = None
+
+
+class DestinationBucket(Protocol):
+    """One destination. ``copy``, ``put_marker`` and ``complete`` publish: they are sent once, and raise
+    ``AmbiguousWrite`` when the answer does not tell whether they took effect."""
+
+    def copy(self, ref: VersionRef, key: str, request: ReplicaRequest) -> Published: ...
+
+    def put_marker(self, key: str) -> Published: ...
+
+    def versions(self, key: str) -> Sequence[ListedVersion]:
+        """All versions and delete markers of exactly this key, newest first."""
+        ...
+
+    def head(self, key: str, version_id: str) -> ReplicaHead | None:
+        """None if there is no such version any more."""
+        ...
+
+    def create_upload(self, key: str, request: ReplicaRequest) -> str: ...
+
+    def copy_part(self, ref: VersionRef, etag: str, key: str, upload_id: str, part: Part) -> CopiedPart: ...
+
+    def parts(self, key: str, upload_id: str) -> Mapping[int, CopiedPart] | None:
+        """By number; None if the upload no longer exists."""
+        ...
+
+    def complete(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CopiedPart],
+        algorithm: str | None,
+        expected: Checksum | None,
+    ) -> Published: ...
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """An upload already gone is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The lease is ours; ``head`` is the item as it is now, the lease included."""
+
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody else holds the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The version is settled already; ``row`` says how."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The destination key already belongs to another source key."""
+
+    source: str
+
+
+LeaseAnswer = Granted | Held | Duplicate | Conflict
+
+
+class LeaseLost(Exception):
+    """A write under a lease found that the lease is no longer ours. Nothing was written."""
+
+
+class Ledger(Protocol):
+    def lease(
+        self,
+        key: LedgerKey,
+        source: str,
+        version_id: str,
+        *,
+        lease: Lease,
+        intent: Intent | None,
+        now: float,
+    ) -> LeaseAnswer:
+        """One conditional write: take the lease if it is free, announcing ``intent`` unless one is open."""
+        ...
+
+    def write(self, key: LedgerKey, token: str, head: Head) -> None:
+        """Replace the head, if the lease with ``token`` is still held. Raises ``LeaseLost``."""
+        ...
+
+    def row(self, key: LedgerKey, version_id: str) -> Row | None:
+        """A row that has spilled."""
+        ...
+
+    def put_rows(self, key: LedgerKey, source: str, rows: Mapping[str, Row]) -> None:
+        """Write rows as items of their own."""
+        ...
+
+    def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
+        """The head, and every row, spilled or not."""
+        ...
+
+    def due(self, destination: str, now: float) -> Iterable[tuple[LedgerKey, Head]]:
+        """The heads of a destination whose open work is due."""
+        ...
+
+    def count_open(self, destination: str) -> int:
+        """How many keys of a destination have open work, due or not."""
+        ...
+
+    def postpone(self, key: LedgerKey, due: float) -> None:
+        """Let the sweep pass over this head until ``due``, if nobody has worked on it meanwhile."""
+        ...
+
+
+class Outbox(Protocol):
+    """Bodies are S3 events."""
+
+    def to_large_lane(self, body: Mapping[str, Any], delay: float = 0) -> None: ...
+
+    def hand_over(self, body: Mapping[str, Any]) -> None:
+        """To the dead-letter queue, for the second function."""
+        ...
+
+    def park(self, body: Mapping[str, Any] | str, attributes: Mapping[str, str]) -> None: ...
+
+
+class Configurations(Protocol):
+    def current(self) -> Configuration:
+        """Raises ``RetryableError`` with ConfigurationUnreadable."""
+        ...
+
+
+class Parallel(Protocol):
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Call ``function`` on every item at once; the results in the order of the items."""
+        ...

@@ -1,0 +1,1 @@
+"""What the functions do, told in terms of ports."""

@@ -1,0 +1,221 @@
+"""A batch of messages: other keys in parallel, the changes of one key in order under one lease."""
+
+import traceback
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from s3replicator.decisions.configuration import Configuration
+from s3replicator.decisions.events import Change, ChangeKind, Intake, parse_body, parse_event
+from s3replicator.decisions.failures import (
+    Reason,
+    ReplicationError,
+    RetryableError,
+    TerminalError,
+    UnreadableEvent,
+)
+from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.decisions.order import sequencer_rank
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.ports import Configurations, LeaseLost
+from s3replicator.usecases.endings import busy, park_as_it_came
+from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.lanes import Lane
+from s3replicator.usecases.routing import Router
+from s3replicator.usecases.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """``received`` counts how often it has been handed out, this time included."""
+
+    id: str
+    body: str
+    received: int = 1
+
+
+@dataclass
+class BatchResult:
+    """``returned`` maps the messages that must come again to the seconds until they may."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    returned: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class _Tally:
+    """Which outcomes belong to which messages. Several messages may tell of one change."""
+
+    messages: dict[Change, set[str]] = field(default_factory=lambda: defaultdict(set))
+    outcomes: list[tuple[frozenset[str], Outcome]] = field(default_factory=list)
+
+    def of_change(self, change: Change, outcome: Outcome) -> None:
+        self.outcomes.append((frozenset(self.messages[change]), outcome))
+
+    def of_message(self, message_id: str, outcome: Outcome) -> None:
+        self.outcomes.append((frozenset({message_id}), outcome))
+
+
+class Batch:
+    """``source_bucket`` is the only bucket this stack replicates from."""
+
+    def __init__(
+        self, engine: Engine, configurations: Configurations, source_bucket: str, lane: Lane
+    ) -> None:
+        self._engine = engine
+        self._configurations = configurations
+        self._source_bucket = source_bucket
+        self._lane = lane
+        self._router = Router(engine.source)
+
+    def process(self, messages: Sequence[Message], deadline: float) -> BatchResult:
+        """Deal with every record of every message. ``deadline``: seconds since the epoch."""
+        tally = _Tally()
+        for message in messages:
+            try:
+                intake = parse_body(message.body)
+            except UnreadableEvent as failure:
+                outcome = park_as_it_came(self._engine, message.body, failure)
+                tally.of_message(message.id, outcome)
+            else:
+                self._admit(message.id, intake, tally)
+        self._replicate(tally, deadline)
+        return self._sum_up(messages, tally)
+
+    def process_event(self, event: object, deadline: float) -> BatchResult:
+        """A bare S3 event, as S3 itself or ``sam local invoke`` delivers it.
+
+        Raises ``UnreadableEvent``: whoever invoked us shall hear of it.
+        """
+        tally = _Tally()
+        self._admit("event", parse_event(event), tally)
+        self._replicate(tally, deadline)
+        return self._sum_up([Message("event", "")], tally)
+
+    # -- from messages to changes
+
+    def _admit(self, message_id: str, intake: Intake, tally: _Tally) -> None:
+        for record, failure in intake.unreadable:
+            parked = park_as_it_came(self._engine, {"Records": [record]}, failure)
+            tally.of_message(message_id, parked)
+        for change in intake.changes:
+            problem = self._unacceptable(change)
+            if problem is not None:
+                body = {"Records": [change.record]}
+                tally.of_message(message_id, park_as_it_came(self._engine, body, problem))
+            elif change.kind is not ChangeKind.OTHER:
+                tally.messages[change].add(message_id)
+
+    def _unacceptable(self, change: Change) -> TerminalError | None:
+        if change.bucket != self._source_bucket:
+            return TerminalError(
+                Reason.WRONG_SOURCE,
+                f"the record is of bucket {change.bucket!r}; this stack replicates from"
+                f" {self._source_bucket!r}",
+            )
+        if change.version_id in (None, "null") and change.kind is not ChangeKind.OTHER:
+            return TerminalError(
+                Reason.SRC_BUCKET_UNVERSIONED,
+                f"{change.key!r} was written without a version id: enable versioning on"
+                f" {change.bucket!r}, and write the object again",
+            )
+        return None
+
+    # -- from changes to outcomes
+
+    def _replicate(self, tally: _Tally, deadline: float) -> None:
+        changes = list(tally.messages)
+        if not changes:
+            return
+        try:
+            configuration = self._configurations.current()
+        except RetryableError as failure:
+            for change in changes:
+                tally.of_change(change, _deferred(change, failure.reason, failure.detail))
+            return
+        groups: dict[LedgerKey, list[Work]] = defaultdict(list)
+        routed = self._engine.parallel.map(lambda change: self._route(change, configuration), changes)
+        for change, works in zip(changes, routed, strict=True):
+            if isinstance(works, Outcome):
+                tally.of_change(change, works)
+                continue
+            if not works:
+                tally.of_change(change, _about(change, Result.NOT_SELECTED))
+            for work in works:
+                groups[work.key].append(work)
+        results = self._engine.parallel.map(
+            lambda works: self._run(sorted(works, key=_age), deadline), groups.values()
+        )
+        for group in results:
+            for work, outcome in group:
+                tally.of_change(work.change, outcome)
+
+    def _route(self, change: Change, configuration: Configuration) -> Sequence[Work] | Outcome:
+        try:
+            works = self._router.route(change, configuration)
+        # One change's surprise must not give back the messages of all others.
+        except Exception:
+            return _deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))
+        return [self._within_stack(work) for work in works]
+
+    def _within_stack(self, work: Work) -> Work:
+        if work.destination in self._engine.destinations:
+            return work
+        known = ", ".join(sorted(self._engine.destinations))
+        failure = TerminalError(
+            Reason.DESTINATION_NOT_IN_STACK,
+            f"the stack's parameter Destinations does not name {work.destination!r}, only {known}",
+        )
+        return replace(work, failure=failure)
+
+    def _run(self, works: Sequence[Work], deadline: float) -> Iterable[tuple[Work, Outcome]]:
+        try:
+            return self._lane(works, deadline)
+        except LeaseLost:
+            return [(work, busy(work)) for work in works]
+        except ReplicationError as failure:
+            told: tuple[Reason, str] = (failure.reason, failure.detail)
+        except Exception:
+            told = (Reason.UNEXPECTED, traceback.format_exc(limit=-3))
+        reason, detail = told
+        return [(work, work.outcome(Result.DEFERRED, reason=reason, detail=detail)) for work in works]
+
+    # -- from outcomes to messages
+
+    def _sum_up(self, messages: Iterable[Message], tally: _Tally) -> BatchResult:
+        result = BatchResult([outcome for _, outcome in tally.outcomes])
+        for message in messages:
+            deferred = [
+                outcome
+                for ids, outcome in tally.outcomes
+                if message.id in ids and outcome.result is Result.DEFERRED
+            ]
+            if deferred:
+                result.returned[message.id] = self._delay(message, deferred)
+        return result
+
+    def _delay(self, message: Message, deferred: Iterable[Outcome]) -> float:
+        """A busy key is free again soon; an outage takes longer, the longer it has lasted."""
+        timing, dice = self._engine.timing, self._engine.dice
+        if all(outcome.busy for outcome in deferred):
+            return timing.defer * (0.5 + dice.random() / 2)
+        return timing.retry.delay(message.received, dice.random())
+
+
+def _age(work: Work) -> tuple[bool, str, float]:
+    """Oldest first. Without a sequencer (a replayed event) there is only its time."""
+    sequencer = work.change.sequencer
+    return (sequencer is None, sequencer_rank(sequencer or ""), work.change.event_time)
+
+
+def _about(change: Change, result: Result) -> Outcome:
+    return Outcome(
+        result,
+        key=change.key,
+        version_id=change.version_id,
+        destination=change.destination,
+    )
+
+
+def _deferred(change: Change, reason: Reason, detail: str) -> Outcome:
+    return replace(_about(change, Result.DEFERRED), reason=reason, detail=detail)

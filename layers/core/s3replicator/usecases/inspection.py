@@ -1,0 +1,143 @@
+"""Where is this object, and why is it not there: every version of a key at every destination."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from s3replicator.decisions.configuration import Configuration, Rule
+from s3replicator.decisions.failures import ReplicationError, SourceGone
+from s3replicator.decisions.inspection import (
+    AtDestination,
+    History,
+    State,
+    VersionReport,
+    awaited,
+    is_replica,
+    of_another_key,
+    with_unlisted,
+)
+from s3replicator.decisions.ledger import LedgerKey, source_name
+from s3replicator.decisions.rules import contenders, needs_tags, winner
+from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, Tag, VersionRef
+from s3replicator.ports import Ledger, Parallel, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    source: Source
+    ledger: Ledger
+    parallel: Parallel
+
+    def of_key(
+        self,
+        bucket: str,
+        key: str,
+        destinations: Iterable[str],
+        configuration: Configuration,
+        only: str | None = None,
+    ) -> list[VersionReport]:
+        """Every version that the source lists or the ledger knows, newest first, or ``only`` this one."""
+        rules = contenders(configuration, key)
+        # A rule may name a bucket the stack does not: the functions record that they cannot reach it.
+        names = list(dict.fromkeys([*destinations, *rules]))
+        histories = dict(zip(names, self.parallel.map(lambda n: self._history(n, key), names), strict=True))
+        listed = self.source.versions(bucket, key)
+        judge = _Judge(self.source, bucket, key, listed, rules)
+
+        def report(entry: tuple[ListedVersion, bool]) -> VersionReport:
+            version, is_listed = entry
+            return VersionReport(
+                version_id=version.version_id,
+                kind=version.kind,
+                last_modified=version.last_modified,
+                size=version.size if is_listed and version.kind is Kind.OBJECT else None,
+                latest=version.latest,
+                listed=is_listed,
+                destinations=tuple(judge.told(version, is_listed, name, histories[name]) for name in names),
+            )
+
+        merged = with_unlisted(listed, (history for history in histories.values() if judge.owns(history)))
+        return self.parallel.map(report, (v for v in merged if only in (None, v[0].version_id)))
+
+    def _history(self, destination: str, key: str) -> History:
+        return History(*self.ledger.history(LedgerKey(destination, key)))
+
+
+class _Judge:
+    """Judges the versions of one key. What must be read of the source is read once, and only if needed."""
+
+    def __init__(
+        self,
+        source: Source,
+        bucket: str,
+        key: str,
+        listed: Sequence[ListedVersion],
+        rules: Mapping[str, tuple[Rule, ...]],
+    ) -> None:
+        self._source = source
+        self._bucket = bucket
+        self._key = key
+        self._listed = listed
+        self._rules = rules
+        # Two threads may both ask at first; the answers are the same.
+        self._tags: Callable[[str], frozenset[Tag]] = cache(self._read_tags)
+        self._is_replica: Callable[[str], bool] = cache(self._read_is_replica)
+
+    def owns(self, history: History) -> bool:
+        """False if the key at the destination belongs to another source key."""
+        return history.head is None or history.head.source == source_name(self._ref(""))
+
+    def told(
+        self, version: ListedVersion, is_listed: bool, destination: str, history: History
+    ) -> AtDestination:
+        recorded = history.told(destination, version.version_id) if self.owns(history) else None
+        if recorded is not None and (recorded.rule is not None or recorded.state is not State.PENDING):
+            return recorded
+        # Of a version that is gone there is nothing left that a rule could be asked about.
+        rule = self._rule(version, destination) if is_listed else None
+        if recorded is not None:
+            return replace(recorded, rule=rule.id if rule else None)
+        if rule is None:
+            return AtDestination(destination, State.NONE)
+        if version.kind is Kind.OBJECT and self._is_replica(version.version_id):
+            return AtDestination(destination, State.REPLICA)
+        if history.head is not None and not self.owns(history):
+            return of_another_key(destination, rule, history.head.source)
+        return awaited(destination, rule)
+
+    def _rule(self, version: ListedVersion, destination: str) -> Rule | None:
+        contending = self._rules.get(destination, ())
+        tags: frozenset[Tag] = frozenset()
+        if needs_tags({destination: contending}):
+            judged = self._judged_by(version)
+            tags = self._tags(judged) if judged else tags
+        rule = winner(contending, tags)
+        if rule and version.kind is Kind.MARKER and not rule.delete_markers:
+            return None
+        return rule
+
+    def _judged_by(self, version: ListedVersion) -> str | None:
+        """Whose tags count: a delete marker has none and is judged by the version below it."""
+        below = iter(self._listed)
+        for listed in below:
+            if listed.version_id == version.version_id:
+                candidates = [listed, *below]
+                return next((v.version_id for v in candidates if v.kind is Kind.OBJECT), None)
+        return None
+
+    def _read_tags(self, version_id: str) -> frozenset[Tag]:
+        try:
+            return self._source.tags(self._ref(version_id))
+        except SourceGone:
+            return frozenset()
+
+    def _read_is_replica(self, version_id: str) -> bool:
+        try:
+            version = self._source.head(self._ref(version_id))
+        except ReplicationError:
+            # It cannot be looked at, and is called what any other version would be.
+            return False
+        return isinstance(version, SourceObject) and is_replica(version)
+
+    def _ref(self, version_id: str) -> VersionRef:
+        return VersionRef(self._bucket, self._key, version_id)

@@ -1,0 +1,246 @@
+"""Large objects: a multipart upload is prepared without a lease and published under one.
+
+The open upload is its own checkpoint. When the worker's time is up, or somebody else holds the key, the
+change goes back to the queue with the upload's id, and the next worker goes on from ``ListParts``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from s3replicator.decisions.events import Upload
+from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError
+from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.order import Place
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.plan import Part, plan_copy
+from s3replicator.decisions.replica import (
+    check_eligible,
+    expected_upload_checksum,
+    upload_request,
+)
+from s3replicator.decisions.versions import Published, SourceObject
+from s3replicator.ports import Conflict, CopiedPart, DestinationBucket, Duplicate, Granted, Held
+from s3replicator.usecases.endings import (
+    discard_upload,
+    failed_row,
+    hand_over,
+    park,
+    to_large_lane,
+    waiting_row,
+)
+from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.key_pass import KeyPass
+from s3replicator.usecases.leased_key import LeasedKey, adopt, take_lease
+from s3replicator.usecases.paths import FastPath
+from s3replicator.usecases.work import Work
+
+#: No part is begun in the last seconds of a worker's time.
+_MARGIN: Final = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    upload: Upload
+    parts: Mapping[int, CopiedPart]
+    complete: bool
+
+
+class LargeCopy:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def run(self, work: Work, deadline: float) -> Outcome:
+        """Copy one large object, or as much of it as there is time for.
+
+        Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
+        """
+        try:
+            work, prepared = self._prepare(work, deadline)
+        except _PartsFailed as stopped:
+            return self._record_failure(stopped.work, stopped.failure, deadline)
+        except ReplicationError as failure:
+            return self._record_failure(work, failure, deadline)
+        if not prepared.complete or not self._engine.may_publish(deadline):
+            return self._resume_later(work, delay=0)
+        intent = work.intent(prepared.upload.nonce, prepared.upload.started)
+        answer, leased = take_lease(self._engine, work, deadline, intent)
+        match answer:
+            case Duplicate(row):
+                discard_upload(self._engine, work)
+                return work.outcome(Result.DUPLICATE, row, reason=row.status)
+            case Held():
+                return self._resume_later(work, delay=self._engine.timing.defer)
+            case Conflict():
+                discard_upload(self._engine, work)
+                without = _without_upload(work)
+                [(_, outcome)] = KeyPass(self._engine, FastPath()).run([without], deadline)
+                return outcome
+            case Granted():
+                assert leased is not None
+                return self._publish(leased, work, prepared)
+
+    # -- without a lease
+
+    def _prepare(self, work: Work, deadline: float) -> tuple[Work, _Prepared]:
+        """Start the upload, or go on with the one the change carries, and copy the parts it lacks."""
+        source, bucket = self._source(work), self._engine.destinations[work.destination]
+        check_eligible(source, large=True)
+        upload = work.change.upload
+        have = bucket.parts(work.change.key, upload.upload_id) if upload else None
+        if upload is None or have is None:
+            upload, have = self._start(work, source, bucket), {}
+        work = replace(work, change=replace(work.change, upload=upload))
+        plan = plan_copy(source.size)
+        missing = [part for part in plan.parts() if part.number not in have]
+        copied = self._copy_parts(work, source, bucket, missing, deadline)
+        parts = {**have, **{part.number: part for part in copied}}
+        return work, _Prepared(upload, parts, complete=len(parts) == plan.part_count)
+
+    def _start(self, work: Work, source: SourceObject, bucket: DestinationBucket) -> Upload:
+        assert work.rule is not None
+        tags = self._engine.source.tags(work.change.ref)
+        nonce, started = self._engine.dice.token(), self._engine.clock.now()
+        request = upload_request(source, work.rule, work.stamp(nonce), tags)
+        return Upload(bucket.create_upload(work.change.key, request), nonce, started)
+
+    def _copy_parts(
+        self,
+        work: Work,
+        source: SourceObject,
+        bucket: DestinationBucket,
+        missing: list[Part],
+        deadline: float,
+    ) -> list[CopiedPart]:
+        """As many of the missing parts as there is time for. Raises ``_PartsFailed``."""
+        assert work.change.upload is not None
+        upload_id = work.change.upload.upload_id
+        failures: list[ReplicationError] = []
+
+        def copy(part: Part) -> CopiedPart | None:
+            if failures or self._engine.clock.now() + _MARGIN > deadline:
+                return None
+            try:
+                return bucket.copy_part(source.ref, source.etag, work.change.key, upload_id, part)
+            except ReplicationError as failure:
+                failures.append(failure)
+                return None
+
+        copied = self._engine.parallel.map(copy, missing)
+        if failures:
+            raise _PartsFailed(work, failures[0])
+        return [part for part in copied if part is not None]
+
+    def _resume_later(self, work: Work, delay: float) -> Outcome:
+        outcome = work.outcome(Result.SENT_TO_LARGE_LANE, reason=Reason.BUSY)
+        return to_large_lane(self._engine, work, outcome, delay)
+
+    def _record_failure(self, work: Work, failure: ReplicationError, deadline: float) -> Outcome:
+        failed = replace(work, failure=failure)
+        [(_, outcome)] = KeyPass(self._engine, FastPath()).run([failed], deadline)
+        return outcome
+
+    # -- under the lease
+
+    def _publish(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Outcome:
+        row = leased.row(work.version_id)
+        if row is not None and row.final:
+            leased.withdraw()
+            leased.release()
+            discard_upload(self._engine, work)
+            return work.outcome(Result.DUPLICATE, row, reason=row.status)
+        if not leased.fit:
+            return self._hand_over(leased, work, Reason.UNSETTLED)
+        if leased.place(work) is not Place.NEWEST:
+            # The list decides where a finished upload would stand, and that is not on top.
+            discard_upload(self._engine, work)
+            return self._hand_over(leased, _without_upload(work), Reason.LATE_VERSION)
+        # S3 ranks the replica by when its upload was started. Until the list has shown where that is,
+        # a crash must lead to the second function.
+        leased.head = replace(leased.head, unsettled=True)
+        leased.write()
+        try:
+            row = self._complete(leased, work, prepared)
+        except AmbiguousWrite as failure:
+            return self._fail(leased, work, failure)
+        except ReplicationError as failure:
+            leased.head = replace(leased.head, unsettled=False)
+            return self._fail(leased, work, failure)
+        leased.write()
+        return self._settle(leased, work, row)
+
+    def _complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Row:
+        try:
+            published = self._send_complete(leased, work, prepared)
+        except AmbiguousWrite:
+            leased.published_in_doubt()
+            found = leased.resolve()
+            if found is None:
+                raise
+            return adopt(leased, work, found)
+        except ReplicationError:
+            leased.withdraw()
+            raise
+        return leased.account(work, prepared.upload.nonce, published)
+
+    def _send_complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Published:
+        source = self._source(work)
+        return leased.bucket.complete(
+            work.change.key,
+            prepared.upload.upload_id,
+            [prepared.parts[number] for number in sorted(prepared.parts)],
+            source.checksum.algorithm if source.checksum else None,
+            expected_upload_checksum(source),
+        )
+
+    def _settle(self, leased: LeasedKey, work: Work, row: Row) -> Outcome:
+        """The lease is given up in a settled state if the destination's list shows the replica on top."""
+        if leased.is_on_top(row.replica):
+            leased.head = replace(leased.head, unsettled=False)
+            leased.release()
+        else:
+            row = replace(row, reason=Reason.OUT_OF_ORDER)
+            leased.set_row(work.version_id, row)
+            leased.release()
+            needed = work.outcome(Result.HANDED_OVER, row)
+            sent = hand_over(self._engine, _without_upload(work), needed)
+            if sent.result is Result.DEFERRED:
+                return sent
+        if row.status is Status.FAILED:
+            return park(self._engine, work, row)
+        return work.outcome(Result.REPLICATED, row)
+
+    def _hand_over(self, leased: LeasedKey, work: Work, reason: Reason) -> Outcome:
+        leased.withdraw()
+        old = leased.row(work.version_id)
+        row = waiting_row(self._engine, work, old, reason, sent=True)
+        leased.set_row(work.version_id, row)
+        leased.release()
+        return hand_over(self._engine, work, work.outcome(Result.HANDED_OVER, row))
+
+    def _fail(self, leased: LeasedKey, work: Work, failure: ReplicationError) -> Outcome:
+        row = failed_row(self._engine, work, leased.row(work.version_id), failure)
+        leased.set_row(work.version_id, row)
+        leased.release()
+        if row.status is Status.PENDING:
+            return work.outcome(Result.DELAYED, row)
+        discard_upload(self._engine, work)
+        return park(self._engine, work, row)
+
+    @staticmethod
+    def _source(work: Work) -> SourceObject:
+        assert isinstance(work.source, SourceObject)
+        return work.source
+
+
+class _PartsFailed(Exception):
+    """Copying stopped; ``work`` carries the upload as far as it came."""
+
+    def __init__(self, work: Work, failure: ReplicationError) -> None:
+        super().__init__(failure)
+        self.work = work
+        self.failure = failure
+
+
+def _without_upload(work: Work) -> Work:
+    return replace(work, change=replace(work.change, upload=None))

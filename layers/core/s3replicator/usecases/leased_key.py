@@ -1,0 +1,302 @@
+"""A key under our lease: what the head says, and the writes that change it.
+
+While the lease is ours nobody else writes the head, so the value here is the truth as soon as it is
+written. Every write is conditional on the lease; every visible write at the destination is announced by an
+intent before, and accounted for after.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError
+from s3replicator.decisions.ledger import (
+    Head,
+    Intent,
+    Lease,
+    LedgerKey,
+    Row,
+    Status,
+    source_name,
+)
+from s3replicator.decisions.order import Place, place_by_list, place_by_sequencer
+from s3replicator.decisions.replica import copy_request, is_proven, matches
+from s3replicator.decisions.stamp import Stamp
+from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
+from s3replicator.ports import DestinationBucket, Granted, LeaseAnswer
+from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.work import Work
+
+#: How far our clock and S3's may be apart, in seconds; S3 tells whole seconds only, hence one more.
+SKEW: Final = 6.0
+
+
+class LeasedKey:
+    """A held lease.
+
+    ``announced`` is our own intent, while the head carries it and nothing has been published for it.
+    """
+
+    def __init__(
+        self, engine: Engine, key: LedgerKey, token: str, head: Head, announced: Intent | None
+    ) -> None:
+        self._engine = engine
+        self.key = key
+        self._token = token
+        self.head = head
+        ours = announced and head.intent and announced.nonce == head.intent.nonce
+        self._announced = head.intent if ours else None
+        self._spilled: dict[str, Row] | None = None
+        self._source_list: Sequence[ListedVersion] | None = None
+
+    @property
+    def bucket(self) -> DestinationBucket:
+        return self._engine.destinations[self.key.destination]
+
+    # -- rows
+
+    def row(self, version_id: str) -> Row | None:
+        row = self.head.rows.get(version_id)
+        if row is None and self.head.spilled:
+            row = self._engine.ledger.row(self.key, version_id)
+        return row
+
+    def set_row(self, version_id: str, row: Row) -> None:
+        self.head = self.head.with_row(version_id, row)
+
+    def place(self, work: Work) -> Place:
+        """Where the version stands among the live replicas. Lists the source only if it must."""
+        live = self.head.live()
+        live.pop(work.version_id, None)
+        place = place_by_sequencer(work.order, live)
+        if place is not Place.UNKNOWN:
+            return place
+        if self._source_list is None:
+            change = work.change
+            self._source_list = self._engine.source.versions(change.bucket, change.key)
+        return place_by_list(work.version_id, work.order, live, self._source_list)
+
+    # -- writes of the head
+
+    @property
+    def fit(self) -> bool:
+        """True if nothing of anybody else's is in doubt, and no earlier repair is unfinished."""
+        return self.head.intent == self._announced and not self.head.unsettled
+
+    @property
+    def in_doubt(self) -> bool:
+        """True if an open intent has to be resolved: somebody's write may or may not have happened."""
+        return self.head.intent is not None and self.head.intent != self._announced
+
+    def announce(self, work: Work) -> Intent:
+        """Say what is about to be published; one write, unless the lease said so already."""
+        if self._announced is None or self._announced.version_id != work.version_id:
+            intent = work.intent(self._engine.dice.token(), self._engine.clock.now())
+            self._announced = intent
+            self.head = replace(self.head, intent=intent)
+            self.write()
+        return self._announced
+
+    def withdraw(self) -> None:
+        """Take back our own intent, for a write that certainly did not happen; with the next write."""
+        if self._announced is not None:
+            self._announced = None
+            self.head = replace(self.head, intent=None)
+
+    def write(self) -> None:
+        self._put(self.head)
+
+    def release(self) -> None:
+        """Record what has changed and give the lease up, in one write."""
+        self._put(replace(self.head, lease=None))
+
+    def _put(self, head: Head) -> None:
+        small, out = head.spill()
+        if out:
+            # First the rows, then the head without them: while both exist, the head's own copy counts.
+            self._engine.ledger.put_rows(self.key, head.source, out)
+        self._engine.ledger.write(self.key, self._token, small)
+        self.head = small
+
+    # -- visible writes
+
+    def publish(self, work: Work) -> Row:
+        """Announce, and copy the version or write the marker; the row of the new replica takes effect with
+        the next write. Raises the failures of ``DestinationBucket.copy``; after ``AmbiguousWrite`` the
+        intent stays open until it is resolved, after any other it is withdrawn.
+        """
+        intent = self.announce(work)
+        try:
+            published = self._send(work, intent.nonce)
+        except AmbiguousWrite:
+            self.published_in_doubt()
+            raise
+        except ReplicationError:
+            self.withdraw()
+            raise
+        return self.account(work, intent.nonce, published)
+
+    def _send(self, work: Work, nonce: str) -> Published:
+        if not isinstance(work.source, SourceObject):
+            return self.bucket.put_marker(work.change.key)
+        assert work.rule is not None
+        request = copy_request(work.source, work.rule, work.stamp(nonce))
+        return self.bucket.copy(work.change.ref, work.change.key, request)
+
+    def account(self, work: Work, nonce: str, published: Published) -> Row:
+        """The row of a replica that has just been made, verified. Takes effect with the next write."""
+        old = self.row(work.version_id)
+        row = replace(
+            retired(work.row(Status.COMPLETED, old)),
+            replica=published.version_id,
+            nonce=nonce,
+            doubt=False,
+            completed=self._engine.clock.now(),
+        )
+        row = self._verified(row, work, published)
+        self.set_row(work.version_id, row)
+        self._announced = None
+        self.head = replace(self.head, intent=None)
+        return row
+
+    def published_in_doubt(self) -> None:
+        """A visible write was sent for our intent, and its answer is unknown: it must be resolved."""
+        self._announced = None
+
+    def is_on_top(self, replica: str | None) -> bool:
+        """Whether the destination lists this replica above every other one we know of."""
+        known = self._known_ids()
+        listed = self.bucket.versions(self.key.key)
+        first = next((v.version_id for v in listed if v.version_id in known), None)
+        return first == replica
+
+    def _verified(self, row: Row, work: Work, published: Published) -> Row:
+        """Verified from the answer where it can be compared, else by one look at the replica."""
+        if not isinstance(work.source, SourceObject) or is_proven(work.source, published):
+            return row
+        reason = Reason.VERIFICATION_FAILED
+        try:
+            replica = self.bucket.head(work.change.key, published.version_id)
+        except ReplicationError as failure:
+            # S3 has confirmed the copy, so it stands; that nobody could look is said in the row.
+            return replace(row, reason=reason, detail=failure.detail)
+        if replica is not None and matches(work.source, replica):
+            return row
+        found = f"{replica.size} bytes" if replica else "no such version"
+        detail = f"the replica should have {work.source.size} bytes; found {found}"
+        return replace(row, status=Status.FAILED, reason=reason, detail=detail)
+
+    def resolve(self) -> Row | None:
+        """Find out what became of the open intent: adopt its replica, or know that there is none.
+
+        Whoever resolves must also settle, so the key is marked unsettled. Takes effect with the next
+        write; returns the row of the adopted replica.
+        """
+        intent = self.head.intent
+        assert intent is not None
+        adopted = self._find(intent)
+        row = None
+        if adopted is not None:
+            version_id, doubt = adopted
+            row = self._adopted_row(intent, version_id, doubt=doubt)
+            self.set_row(intent.version_id, row)
+        self._announced = None
+        self.head = replace(self.head, intent=None, unsettled=True)
+        return row
+
+    def _adopted_row(self, intent: Intent, replica: str, *, doubt: bool) -> Row:
+        old = self.row(intent.version_id)
+        fresh = old or Row(kind=intent.kind, status=Status.PENDING, order=intent.order)
+        return replace(
+            retired(fresh),
+            status=Status.COMPLETED,
+            replica=replica,
+            nonce=intent.nonce,
+            doubt=doubt,
+            reason=None,
+            detail=None,
+            due=None,
+            completed=self._engine.clock.now(),
+        )
+
+    def _find(self, intent: Intent) -> tuple[str, bool] | None:
+        """The version the intent made, and whether that is in doubt."""
+        accounted = self.row(intent.version_id)
+        if accounted is not None and accounted.nonce == intent.nonce:
+            return None
+        listed = self.bucket.versions(self.key.key)
+        known = self._known_ids()
+        since = intent.at - SKEW
+        unknown = [
+            version
+            for version in reversed(listed)
+            if version.version_id not in known
+            and version.kind is intent.kind
+            and version.last_modified >= since
+        ]
+        if intent.kind is Kind.OBJECT and intent.unstamped_size is None:
+            stamped = (version.version_id for version in unknown if self._is_of(version, intent))
+            return next(((version_id, False) for version_id in stamped), None)
+        # Nothing in the version says whose it is: what came after all that we know of may be ours.
+        above = _above(listed, known)
+        for version in unknown:
+            if version.version_id in above and (
+                intent.unstamped_size is None or version.size == intent.unstamped_size
+            ):
+                return version.version_id, True
+        return None
+
+    def _is_of(self, version: ListedVersion, intent: Intent) -> bool:
+        replica = self.bucket.head(self.key.key, version.version_id)
+        stamp = Stamp.read(replica.metadata) if replica else None
+        return stamp is not None and stamp.version_id == intent.version_id and stamp.nonce == intent.nonce
+
+    def _known_ids(self) -> set[str]:
+        rows = list(self.head.rows.values())
+        if self.head.spilled:
+            if self._spilled is None:
+                self._spilled = dict(self._engine.ledger.history(self.key)[1])
+            rows += self._spilled.values()
+        return {version_id for row in rows for version_id in row.ids()}
+
+
+def retired(row: Row) -> Row:
+    """The row, its replica about to be replaced: ours is to be removed, a doubtful one never is."""
+    if row.replica is None:
+        return row
+    if row.doubt:
+        return replace(row, replica=None, stray=(*row.stray, row.replica))
+    return replace(row, replica=None, left=(*row.left, row.replica))
+
+
+def _above(listed: Sequence[ListedVersion], known: set[str]) -> set[str]:
+    """The ids of what stands above every known id in a list, newest first."""
+    above = set()
+    for version in listed:
+        if version.version_id in known:
+            break
+        above.add(version.version_id)
+    return above
+
+
+def take_lease(
+    engine: Engine, work: Work, deadline: float, intent: Intent | None = None
+) -> tuple[LeaseAnswer, LeasedKey | None]:
+    """Ask for the lease, announcing what will be published first (``intent``, if it has been made)."""
+    now = engine.clock.now()
+    lease = Lease(engine.dice.token(), deadline + engine.timing.grace)
+    if intent is None and work.publishable and not work.large:
+        intent = work.intent(engine.dice.token(), now)
+    answer = engine.ledger.lease(
+        work.key, source_name(work.change.ref), work.version_id, lease=lease, intent=intent, now=now
+    )
+    if not isinstance(answer, Granted):
+        return answer, None
+    return answer, LeasedKey(engine, work.key, lease.token, answer.head, intent)
+
+
+def adopt(leased: LeasedKey, work: Work, found: Row) -> Row:
+    """Our own publish, found again: the row may say what the intent did not."""
+    row = replace(found, rule=work.rule.id if work.rule else None, event_time=work.change.event_time)
+    leased.set_row(work.version_id, row)
+    return row

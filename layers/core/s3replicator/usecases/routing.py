@@ -1,0 +1,87 @@
+"""From a change to the work it means: which destinations, by which rule, and what the source holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from s3replicator.decisions.configuration import Configuration, Rule
+from s3replicator.decisions.events import Change, ChangeKind
+from s3replicator.decisions.failures import NotEligible, Reason, ReplicationError, SourceGone
+from s3replicator.decisions.replica import check_eligible
+from s3replicator.decisions.rules import contenders, needs_tags, winner
+from s3replicator.decisions.stamp import Stamp, place_of
+from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, Tag, VersionRef
+from s3replicator.ports import Source
+from s3replicator.usecases.work import Work
+
+_RULE_GONE: Final = "no enabled rule selects this version for this destination any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    source: Source
+
+    def route(self, change: Change, configuration: Configuration) -> Sequence[Work]:
+        """The work of one change; empty if no rule selects it. Failures to read are part of the work."""
+        contending = contenders(configuration, change.key)
+        if change.destination is not None:
+            # Sent back by us: there is, or may be, a row that must not stay open.
+            contending = {change.destination: contending.get(change.destination, ())}
+        try:
+            chosen = self._choose(change, contending)
+            if not any(chosen.values()):
+                return self._closed(change, chosen)
+            version = self._read(change)
+        except ReplicationError as failure:
+            return [
+                Work(change, bucket, next(iter(rules), None), failure=failure)
+                for bucket, rules in contending.items()
+            ]
+        if _is_replica(version):
+            return []
+        works = [Work(change, bucket, rule, source=version) for bucket, rule in chosen.items() if rule]
+        return [*works, *self._closed(change, {b: r for b, r in chosen.items() if not r})]
+
+    def _choose(self, change: Change, contending: dict[str, tuple[Rule, ...]]) -> dict[str, Rule | None]:
+        tags: frozenset[Tag] = frozenset()
+        if needs_tags(contending):
+            tags = self._tags(change)
+        chosen = {bucket: winner(rules, tags) for bucket, rules in contending.items()}
+        if change.kind is ChangeKind.MARKED:
+            chosen = {b: r if r and r.delete_markers else None for b, r in chosen.items()}
+        return chosen
+
+    def _tags(self, change: Change) -> frozenset[Tag]:
+        """The tags a rule looks at; a delete marker has none and is judged by the version below it."""
+        if change.kind is ChangeKind.CREATED:
+            return self.source.tags(change.ref)
+        listed = iter(self.source.versions(change.bucket, change.key))
+        if not any(version.version_id == change.version_id for version in listed):
+            raise SourceGone(Reason.SRC_VERSION_NOT_FOUND, "the delete marker is no longer listed")
+        below = next((version for version in listed if version.kind is Kind.OBJECT), None)
+        if below is None:
+            return frozenset()
+        return self.source.tags(VersionRef(change.bucket, change.key, below.version_id))
+
+    def _read(self, change: Change) -> SourceVersion:
+        version = self.source.head(change.ref)
+        if isinstance(version, SourceObject):
+            check_eligible(version)
+        return version
+
+    def _closed(self, change: Change, chosen: dict[str, Rule | None]) -> Sequence[Work]:
+        """Work we had begun, and that the rules have meanwhile stopped asking for."""
+        if change.destination is None:
+            return []
+        failure = NotEligible(Reason.RULE_GONE, _RULE_GONE)
+        return [Work(change, bucket, None, failure=failure) for bucket in chosen]
+
+
+def _is_replica(version: SourceVersion) -> bool:
+    """Replicas are not replicated onward, ours or Amazon's. A user's copy of a replica carries our stamp
+    too, but lies elsewhere than the stamp says."""
+    if not isinstance(version, SourceObject):
+        return False
+    stamp = Stamp.read(version.metadata)
+    here = place_of(version.ref.bucket, version.ref.key)
+    return version.native_replica or (stamp is not None and stamp.place == here)

@@ -1,0 +1,118 @@
+"""One change at one destination: the unit every use case works on."""
+
+from dataclasses import dataclass, replace
+
+from s3replicator.decisions.configuration import Rule
+from s3replicator.decisions.events import Change
+from s3replicator.decisions.failures import ReplicationError
+from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.plan import is_large
+from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
+from s3replicator.decisions.versions import SourceObject, SourceVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """``source`` is what was read of the source version, ``failure`` why it could not be read."""
+
+    change: Change
+    destination: str
+    rule: Rule | None
+    source: SourceVersion | None = None
+    failure: ReplicationError | None = None
+
+    @property
+    def version_id(self) -> str:
+        return self.change.ref.version_id
+
+    @property
+    def key(self) -> LedgerKey:
+        return LedgerKey(self.destination, self.change.key)
+
+    @property
+    def size(self) -> int | None:
+        return self.source.size if isinstance(self.source, SourceObject) else None
+
+    @property
+    def large(self) -> bool:
+        return self.size is not None and is_large(self.size)
+
+    @property
+    def publishable(self) -> bool:
+        return self.source is not None and self.failure is None
+
+    @property
+    def order(self) -> OrderFacts:
+        if self.source is None:
+            return OrderFacts(self.change.sequencer, self.change.event_time)
+        return OrderFacts(self.change.sequencer, self.source.last_modified, multipart=self.source.multipart)
+
+    def intent(self, nonce: str, at: float) -> Intent:
+        return Intent(
+            nonce=nonce,
+            version_id=self.version_id,
+            kind=self.change.version_kind,
+            at=at,
+            order=self.order,
+            unstamped_size=None if self._has_stamp(nonce) else self.size,
+        )
+
+    def stamp(self, nonce: str) -> Stamp:
+        return Stamp.of(self.change.ref, nonce, self.destination, self.change.key)
+
+    def _has_stamp(self, nonce: str) -> bool:
+        if not isinstance(self.source, SourceObject):
+            return False
+        metadata = without_stamp(self.source.metadata)
+        return not self.source.missing_metadata and has_room(metadata, self.stamp(nonce))
+
+    def row(self, status: Status, old: Row | None = None) -> Row:
+        """A row for this version; what an earlier attempt left at the destination is kept in it."""
+        fresh = Row(
+            kind=self.change.version_kind,
+            status=status,
+            order=self.order,
+            rule=self.rule.id if self.rule else None,
+            event_time=self.change.event_time,
+        )
+        if old is None:
+            return fresh
+        return replace(
+            fresh,
+            replica=old.replica,
+            nonce=old.nonce,
+            doubt=old.doubt,
+            left=old.left,
+            blocked=old.blocked,
+            stray=old.stray,
+            rule=fresh.rule or old.rule,
+        )
+
+    def outcome(
+        self,
+        result: Result,
+        row: Row | None = None,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+        busy: bool = False,
+    ) -> Outcome:
+        """What became of this work; ``row`` is what the ledger says of it now."""
+        lag = None
+        if result is Result.REPLICATED and row and row.completed is not None:
+            lag = max(0.0, row.completed - self.change.event_time)
+        return Outcome(
+            result,
+            key=self.change.key,
+            version_id=self.change.version_id,
+            destination=self.destination,
+            rule=self.rule.id if self.rule else None,
+            reason=reason or (row.reason if row else None),
+            detail=detail or (row.detail if row else None),
+            request_id=row.request_id if row else None,
+            replica=row.replica if row else None,
+            lag=lag,
+            size=self.size,
+            busy=busy,
+        )

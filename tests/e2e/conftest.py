@@ -1,0 +1,46 @@
+"""One stack, deployed once into an embedded AWS of its own, with IAM enforced, for all of these tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from local import server
+from local.home import ROOT, Home
+from local.stack import Stack, Wanted
+from local.up import up
+from tests.e2e.world import CACHE_SECONDS, DESTINATIONS, RULES, SOURCE, World
+
+HERE: Final = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.enable_socket)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    home = Home(ROOT / ".local/test")
+    wanted = Wanted(
+        source=SOURCE,
+        destinations=DESTINATIONS,
+        parameters={"ConfigurationCacheSeconds": str(CACHE_SECONDS)},
+    )
+    server.stop(home)  # what an interrupted run has left behind
+    try:
+        deployed = up(home, wanted, port=server.free_port())
+        World(deployed).configure(RULES)
+        yield deployed
+    finally:
+        server.stop(home)
+
+
+@pytest.fixture
+def world(stack: Stack) -> Iterator[World]:
+    world = World(stack)
+    yield world
+    world.clear_parked()

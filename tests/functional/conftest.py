@@ -1,0 +1,23 @@
+"""The world of the functional tests, fresh for each."""
+
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+
+from s3replicator.decisions import plan
+from tests.functional.world import World
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let objects above the smallest size of a part count as large; returns that size."""
+    monkeypatch.setattr(plan, "SINGLE_COPY_LIMIT", plan.MIN_PART)
+    monkeypatch.setattr(plan, "_PART", plan.MIN_PART)
+    return plan.MIN_PART
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with mock_aws():
+        yield World(monkeypatch)

@@ -1,0 +1,87 @@
+"""Faults between the SDK and AWS: refusals, lost requests, and answers lost after the effect."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import botocore.handlers
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ReadTimeoutError
+from moto.core.models import botocore_stubber
+
+
+@dataclass
+class Fault:
+    """What happens to a request of ``operation``, ``times`` times.
+
+    ``effect``: whether the request reaches AWS. ``status`` None: no answer comes; otherwise that status
+    with an error body of ``code``.
+    """
+
+    operation: str
+    effect: bool = False
+    status: int | None = None
+    code: str = "InternalError"
+    message: str = "made up"
+    times: int = 1
+    when: Callable[[Any], bool] = field(default=lambda _request: True)
+    happened: int = 0
+
+    def answer(self, event_name: str, request: Any, **rest: Any) -> AWSResponse:
+        self.happened += 1
+        if self.effect:
+            botocore_stubber(event_name, request, **rest)
+        if self.status is None:
+            raise ReadTimeoutError(endpoint_url=request.url)
+        body = f"<Error><Code>{self.code}</Code><Message>{self.message}</Message></Error>"
+        headers = {"x-amz-request-id": "REQUEST1"}
+        return AWSResponse(request.url, self.status, headers, _Raw(body.encode()))
+
+
+class _Raw:
+    """As much of a response stream as botocore reads."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self._body
+        self._body = b""
+
+    def read(self, *_: Any) -> bytes:
+        body, self._body = self._body, b""
+        return body
+
+
+_faults: list[Fault] = []
+
+
+def _intercept(event_name: str, request: Any, **rest: Any) -> AWSResponse | None:
+    operation = event_name.rpartition(".")[2]
+    for fault in _faults:
+        if fault.operation == operation and fault.happened < fault.times and fault.when(request):
+            return fault.answer(event_name, request, **rest)
+    answer: AWSResponse | None = botocore_stubber(event_name, request, **rest)
+    return answer
+
+
+# In the place of moto's own handler: botocore calls all handlers, whatever the first one answers.
+_handlers = botocore.handlers.BUILTIN_HANDLERS
+_handlers[_handlers.index(("before-send", botocore_stubber))] = ("before-send", _intercept)
+
+
+@contextmanager
+def faults(*planned: Fault) -> Iterator[None]:
+    """All of them must have happened when the block ends."""
+    _faults.extend(planned)
+    try:
+        yield
+    finally:
+        _faults.clear()
+    for fault in planned:
+        assert fault.happened, f"nothing sent {fault.operation}"
+
+
+def to_bucket(name: str) -> Callable[[Any], bool]:
+    return lambda request: f"{name}." in request.url or f"/{name}/" in request.url

@@ -1,0 +1,57 @@
+"""Records what the code under test asks of AWS, below everything of ours."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import botocore.handlers
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """One operation, with the arguments the caller gave."""
+
+    service: str
+    operation: str
+    arguments: dict[str, Any] = field(hash=False)
+
+
+@dataclass
+class Recording:
+    """``sent`` counts requests as they go out, so a repeated one counts twice."""
+
+    calls: list[ApiCall] = field(default_factory=list)
+    sent: Counter[str] = field(default_factory=Counter)
+
+
+_current: Recording | None = None
+
+
+def _call(params: dict[str, Any], model: Any, **_: Any) -> None:
+    if _current is not None:
+        service = model.service_model.service_name
+        _current.calls.append(ApiCall(service, model.name, dict(params)))
+
+
+def _request(operation_name: str, **_: Any) -> None:
+    if _current is not None:
+        _current.sent[operation_name] += 1
+
+
+# Every client made from here on reports; threads of the code under test included.
+botocore.handlers.BUILTIN_HANDLERS += [
+    ("before-parameter-build", _call),
+    ("request-created", _request),
+]
+
+
+@contextmanager
+def recording() -> Iterator[Recording]:
+    global _current  # noqa: PLW0603 - the hook is called in threads that no context variable reaches
+    _current, before = Recording(), _current
+    try:
+        yield _current
+    finally:
+        _current = before

@@ -1,0 +1,251 @@
+"""The configuration checked, shown and put in force: ``s3rctl config``."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3replicator.adapters.configuration_object import ConfigurationObject, Overtaken
+from s3replicator.adapters.configuration_store import KEY
+from tests.functional.s3rctl_tool import CACHE_SECONDS, Tool, deploy
+from tests.functional.world import CONTROL, ONE, SOURCE, TWO, World
+
+
+@pytest.fixture
+def s3rctl(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tool:
+    monkeypatch.delenv("STACK_NAME", raising=False)
+    deploy(world)
+    return Tool(capsys)
+
+
+@pytest.fixture
+def alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tool:
+    """The tool where there is no AWS, and nobody is signed in. The tests' network is closed anyway."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    return Tool(capsys)
+
+
+def document(*buckets: str, **rule: Any) -> dict[str, Any]:
+    return {
+        "Rules": [
+            {
+                "ID": f"to-{bucket}",
+                "Priority": number,
+                "Filter": {},
+                "Status": "Enabled",
+                "DeleteMarkerReplication": {"Status": "Disabled"},
+                "Destination": {"Bucket": f"arn:aws:s3:::{bucket}"},
+                **rule,
+            }
+            for number, bucket in enumerate(buckets, start=1)
+        ]
+    }
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.json"
+    path.write_text(json.dumps(document(ONE)))
+    return path
+
+
+def in_force(world: World) -> bytes:
+    body: bytes = world.s3.get_object(Bucket=CONTROL, Key=KEY)["Body"].read()
+    return body
+
+
+def history(world: World) -> int:
+    return len(world.s3.list_object_versions(Bucket=CONTROL, Prefix=KEY)["Versions"])
+
+
+# -- validate
+
+
+def test_a_valid_file_is_summed_up(alone: Tool, file: Path) -> None:
+    tagged = {"And": {"Prefix": "in/", "Tags": [{"Key": "team", "Value": "a"}]}}
+    file.write_text(json.dumps(document("replicas", "others", Filter=tagged, Status="Disabled")))
+    answer = alone("config", "validate", str(file))
+    assert answer.code == 0
+    assert "valid, 2 rules" in answer.out
+    for told in ("to-replicas", "Disabled", "in/", "team=a", "others"):
+        assert told in answer.out
+    rules = alone("config", "validate", str(file), "--json").json
+    assert rules["valid"] is True
+    assert rules["rules"][1] == {
+        "id": "to-others",
+        "enabled": False,
+        "priority": 2,
+        "prefix": "in/",
+        "tags": [{"key": "team", "value": "a"}],
+        "deleteMarkers": False,
+        "destination": "others",
+        "storageClass": None,
+    }
+
+
+def test_an_invalid_file_is_refused_with_the_field_and_the_fix(alone: Tool, file: Path) -> None:
+    file.write_text(json.dumps(document("replicas", Status="enabled")))
+    answer = alone("config", "validate", str(file))
+    assert answer.code == 1
+    assert answer.out == ""
+    assert "Rules[0].Status" in answer.err
+    assert "Enabled" in answer.err
+    told = alone("config", "validate", str(file), "--json")
+    assert told.code == 1
+    assert (told.json["valid"], told.json["code"]) == (False, "MalformedXML")
+    assert told.json["field"] == "Rules[0].Status"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe\x00", b"[]", b"null"])
+def test_what_is_no_document_is_refused(alone: Tool, file: Path, body: bytes) -> None:
+    file.write_bytes(body)
+    assert alone("config", "validate", str(file)).code == 1
+
+
+def test_standard_input_is_a_file_too(alone: Tool, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(file.read_bytes())))
+    assert alone("config", "validate", "-").code == 0
+
+
+def test_a_file_that_cannot_be_read_is_another_kind_of_failure(alone: Tool, tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.json", tmp_path):
+        answer = alone("config", "validate", str(path))
+        assert answer.code == 2
+        assert str(path) in answer.err
+
+
+# -- show
+
+
+def test_the_document_in_force_is_shown_as_it_was_written(world: World, s3rctl: Tool, file: Path) -> None:
+    file.write_text(json.dumps(document(TWO), indent=7))
+    version = s3rctl("config", "put", str(file), "--json").json["versionId"]
+    answer = s3rctl("config", "show")
+    assert answer.code == 0
+    assert answer.out.rstrip("\n") == file.read_text()
+    assert version in answer.err
+    told = s3rctl("config", "show", "--json").json
+    assert told["document"] == document(TWO)
+    assert (told["versionId"], told["problem"]) == (version, None)
+    assert told["uri"] == f"s3://{CONTROL}/{KEY}"
+
+
+def test_nothing_in_force_is_said(world: World, s3rctl: Tool) -> None:
+    world.s3.delete_object(Bucket=CONTROL, Key=KEY)
+    answer = s3rctl("config", "show")
+    assert answer.code == 1
+    assert "config put" in answer.err
+
+
+@pytest.mark.parametrize("body", ["no json", json.dumps(document(SOURCE)), json.dumps(document("unknown"))])
+def test_an_unusable_document_in_force_is_shown_and_complained_of(
+    world: World, s3rctl: Tool, body: str
+) -> None:
+    world.s3.put_object(Bucket=CONTROL, Key=KEY, Body=body)
+    answer = s3rctl("config", "show")
+    assert answer.code == 1
+    assert answer.out.rstrip("\n") == body
+    assert "cannot be used" in answer.err
+    assert s3rctl("config", "show", "--json").json["problem"]
+
+
+# -- put
+
+
+def test_a_document_is_put_in_force_without_further_ado(world: World, s3rctl: Tool, file: Path) -> None:
+    answer = s3rctl("config", "put", str(file))
+    assert answer.code == 0
+    assert in_force(world) == file.read_bytes()
+    assert world.s3.head_object(Bucket=CONTROL, Key=KEY)["VersionId"] in answer.out
+    assert f"within {CACHE_SECONDS} seconds" in answer.out
+    world.deliver(world.put("key"))
+    assert world.versions("key", ONE) == ["content"]
+    assert world.versions("key", TWO) == []
+
+
+def test_the_first_document_is_put_where_there_is_none(world: World, s3rctl: Tool, file: Path) -> None:
+    world.s3.delete_object(Bucket=CONTROL, Key=KEY)
+    assert s3rctl("config", "put", str(file)).code == 0
+    assert in_force(world) == file.read_bytes()
+
+
+def test_what_is_in_force_already_is_not_written_again(world: World, s3rctl: Tool, file: Path) -> None:
+    first = s3rctl("config", "put", str(file), "--json").json
+    before = history(world)
+    second = s3rctl("config", "put", str(file), "--json")
+    assert second.code == 0
+    assert second.json == {**first, "written": False}
+    assert history(world) == before
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (document(ONE, Status="on"), "Rules[0].Status"),
+        (document(ONE, SOURCE), "Rules[1].Destination.Bucket"),
+        (document(ONE, "somewhere-else"), "Destinations"),
+    ],
+)
+def test_what_the_stack_cannot_do_is_refused(
+    world: World, s3rctl: Tool, file: Path, refused: dict[str, Any], told: str
+) -> None:
+    before = in_force(world)
+    file.write_text(json.dumps(refused))
+    answer = s3rctl("config", "put", str(file))
+    assert answer.code == 1
+    assert told in answer.err
+    assert in_force(world) == before
+
+
+def test_a_file_that_cannot_be_read_changes_nothing(world: World, s3rctl: Tool, tmp_path: Path) -> None:
+    before = history(world)
+    assert s3rctl("config", "put", str(tmp_path / "missing")).code == 2
+    assert history(world) == before
+
+
+def test_a_document_replaces_only_the_version_it_was_made_from(
+    world: World, s3rctl: Tool, file: Path
+) -> None:
+    started_from = s3rctl("config", "show", "--json").json["versionId"]
+    world.configure(document(TWO))
+    before = in_force(world)
+    answer = s3rctl("config", "put", str(file), "--replacing", started_from)
+    assert answer.code == 1
+    assert started_from in answer.err
+    assert in_force(world) == before
+    now = s3rctl("config", "show", "--json").json["versionId"]
+    assert s3rctl("config", "put", str(file), "--replacing", now).code == 0
+    assert in_force(world) == file.read_bytes()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_of_two_writers_at_once_one_is_told_so(
+    world: World, s3rctl: Tool, file: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    if not there:
+        world.s3.delete_object(Bucket=CONTROL, Key=KEY)
+    read = ConfigurationObject.read
+
+    def read_and_be_overtaken(self: ConfigurationObject) -> object:
+        found = read(self)
+        world.configure(document(TWO))
+        return found
+
+    monkeypatch.setattr(ConfigurationObject, "read", read_and_be_overtaken)
+    answer = s3rctl("config", "put", str(file))
+    assert answer.code == 1
+    assert "somebody else" in answer.err
+    assert json.loads(in_force(world)) == document(TWO)
+
+
+def test_a_write_names_what_it_replaces(world: World) -> None:
+    where = ConfigurationObject(world.s3, CONTROL)
+    former = where.read()
+    where.replace(former, b"one")
+    for outdated in (former, None):
+        with pytest.raises(Overtaken):
+            where.replace(outdated, b"another")
+    assert in_force(world) == b"one"

@@ -1,0 +1,341 @@
+"""A small world around the real handlers: buckets, queues and a ledger, and S3's notifications.
+
+A test writes to the source, which makes events as S3 would; it delivers them when and how it likes, and
+looks at the destinations.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote_plus
+
+import boto3
+import pytest
+
+import functions.replicate.app
+import functions.replicate_large.app
+import functions.retry.app
+from s3replicator.adapters.configuration_store import KEY
+from s3replicator.adapters.ledger import INDEX, DynamoLedger
+from s3replicator.decisions.configuration import default_document
+from s3replicator.decisions.ledger import Head, LedgerKey, Row
+from tests.functional.recorder import Recording, recording
+
+SOURCE: Final = "source-bucket"
+DESTINATIONS: Final = {"replica-one": "us-east-1", "replica-two": "eu-west-1"}
+ONE, TWO = DESTINATIONS
+CONTROL: Final = "control-bucket"
+TABLE: Final = "ledger"
+
+HANDLERS: Final = {
+    "replicate": functions.replicate.app,
+    "replicate_large": functions.replicate_large.app,
+    "retry": functions.retry.app,
+}
+
+#: Seconds a function may run, as in template.yaml.
+TIMEOUTS: Final = {"replicate": 60.0, "replicate_large": 900.0, "retry": 300.0}
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Context:
+    """What Lambda hands to a handler."""
+
+    seconds: float = 60
+    function_name: str = "function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@dataclass
+class Delivery:
+    """The answer of a handler: ``failed`` are the positions of the messages that must come again."""
+
+    failed: list[int]
+    recording: Recording
+
+
+@dataclass
+class World:
+    monkeypatch: pytest.MonkeyPatch
+    s3: Any = field(init=False)
+    sqs: Any = field(init=False)
+    dynamodb: Any = field(init=False)
+    ledger: DynamoLedger = field(init=False)
+    queues: dict[str, str] = field(init=False)
+    _sequence: int = 0x0055AED6DCD90281E5
+
+    def __post_init__(self) -> None:
+        self.s3, self.sqs, self.dynamodb = (boto3.client(name) for name in ("s3", "sqs", "dynamodb"))
+        self._make_buckets()
+        self._make_table()
+        self.ledger = DynamoLedger(self.dynamodb, TABLE)
+        self.queues = {
+            name: self.sqs.create_queue(QueueName=name)["QueueUrl"]
+            for name in ("ingest", "large", "dead-letter", "parked")
+        }
+        self.configure(default_document({name: f"arn:aws:s3:::{name}" for name in DESTINATIONS}))
+        self.settings()
+
+    def settings(self, **changed: str) -> None:
+        """Give the functions their environment, and forget what they know."""
+        values = {
+            "AWS_REGION": "us-east-1",
+            "SOURCE_BUCKET": SOURCE,
+            "DESTINATIONS": ",".join(f"{name}:{region}" for name, region in DESTINATIONS.items()),
+            "LEDGER_TABLE": TABLE,
+            "CONTROL_BUCKET": CONTROL,
+            "INGEST_QUEUE_URL": self.queues["ingest"],
+            "LARGE_QUEUE_URL": self.queues["large"],
+            "DEAD_LETTER_QUEUE_URL": self.queues["dead-letter"],
+            "PARKED_QUEUE_URL": self.queues["parked"],
+            "LEASE_GRACE_SECONDS": "5",
+            "CONFIGURATION_CACHE_SECONDS": "1",
+            "DEFER_SECONDS": "1",
+            "RETRY_BASE_SECONDS": "1",
+            "RETRY_MAXIMUM_SECONDS": "5",
+            "RETRY_MAXIMUM_ATTEMPTS": "3",
+            **changed,
+        }
+        for name, value in values.items():
+            self.monkeypatch.setenv(name, value)
+        for app in HANDLERS.values():
+            app.function.cache_clear()
+
+    def _make_buckets(self) -> None:
+        for name in (SOURCE, CONTROL, *DESTINATIONS):
+            region = DESTINATIONS.get(name, "us-east-1")
+            where = (
+                {}
+                if region == "us-east-1"
+                else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            )
+            self.s3.create_bucket(Bucket=name, **where)
+            self.s3.put_bucket_versioning(
+                Bucket=name, VersioningConfiguration={"Status": "Enabled"}
+            )
+
+    def _make_table(self) -> None:
+        self.dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": kind}
+                for name, kind in (("pk", "S"), ("sk", "S"), ("open", "S"), ("due", "N"))
+            ],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": INDEX,
+                    "KeySchema": [
+                        {"AttributeName": "open", "KeyType": "HASH"},
+                        {"AttributeName": "due", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+
+    # -- the operator
+
+    def configure(self, document: Mapping[str, Any]) -> None:
+        self.s3.put_object(Bucket=CONTROL, Key=KEY, Body=json.dumps(document))
+
+    def rules(self, *rules: Mapping[str, Any]) -> None:
+        """Put rules in force; each says what differs from "everything to the first destination"."""
+        self.configure(
+            {
+                "Rules": [
+                    {
+                        "ID": f"rule-{number}",
+                        "Priority": number,
+                        "Filter": {},
+                        "Status": "Enabled",
+                        "DeleteMarkerReplication": {"Status": "Disabled"},
+                        "Destination": {"Bucket": f"arn:aws:s3:::{ONE}"},
+                        **rule,
+                    }
+                    for number, rule in enumerate(rules, start=1)
+                ]
+            }
+        )
+
+    # -- the source
+
+    def put(self, key: str, body: bytes = b"content", **arguments: Any) -> Event:
+        answer = self.s3.put_object(Bucket=SOURCE, Key=key, Body=body, **arguments)
+        return self.event("ObjectCreated:Put", key, answer["VersionId"], etag=answer["ETag"])
+
+    def put_parts(self, key: str, parts: Iterable[bytes], **arguments: Any) -> Event:
+        """A multipart upload."""
+        upload = self.s3.create_multipart_upload(Bucket=SOURCE, Key=key, **arguments)
+        named = {"Bucket": SOURCE, "Key": key, "UploadId": upload["UploadId"]}
+        done = [
+            {
+                "PartNumber": number,
+                "ETag": self.s3.upload_part(PartNumber=number, Body=part, **named)["ETag"],
+            }
+            for number, part in enumerate(parts, start=1)
+        ]
+        answer = self.s3.complete_multipart_upload(MultipartUpload={"Parts": done}, **named)
+        name = "ObjectCreated:CompleteMultipartUpload"
+        return self.event(name, key, answer["VersionId"], etag=answer["ETag"])
+
+    def mark(self, key: str) -> Event:
+        """A delete without a version id: a delete marker."""
+        answer = self.s3.delete_object(Bucket=SOURCE, Key=key)
+        return self.event("ObjectRemoved:DeleteMarkerCreated", key, answer["VersionId"])
+
+    def purge(self, event: Event) -> None:
+        """Delete the version of an event for good."""
+        stored = event["Records"][0]["s3"]["object"]
+        key = self.key_of(event)
+        self.s3.delete_object(Bucket=SOURCE, Key=key, VersionId=stored["versionId"])
+
+    @staticmethod
+    def key_of(event: Event) -> str:
+        return str(event["key"])
+
+    def event(self, name: str, key: str, version_id: str, etag: str = "") -> Event:
+        self._sequence += 0x11
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        record = {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "awsRegion": "us-east-1",
+            "eventTime": now,
+            "eventName": name,
+            "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"},
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "bucket": {"name": SOURCE, "arn": f"arn:aws:s3:::{SOURCE}"},
+                "object": {
+                    "key": quote_plus(key),
+                    "versionId": version_id,
+                    "eTag": etag.strip('"'),
+                    "sequencer": f"{self._sequence:018X}",
+                },
+            },
+        }
+        return {"Records": [record], "key": key}
+
+    # -- the functions
+
+    def deliver(
+        self, *bodies: Event | str, to: str = "replicate", seconds: float | None = None, received: int = 1
+    ) -> Delivery:
+        """One batch of messages, as the event source hands it to a function."""
+        records = [
+            {
+                "messageId": str(index),
+                "receiptHandle": f"receipt-{uuid.uuid4()}",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": str(received)},
+                "eventSource": "aws:sqs",
+            }
+            for index, body in enumerate(bodies)
+        ]
+        with recording() as recorded:
+            answer = HANDLERS[to].handler({"Records": records}, Context(seconds or TIMEOUTS[to]))
+        failed = [int(entry["itemIdentifier"]) for entry in answer["batchItemFailures"]]
+        return Delivery(failed, recorded)
+
+    def invoke(self, event: Any, to: str = "replicate") -> Recording:
+        """A bare invocation."""
+        with recording() as recorded:
+            HANDLERS[to].handler(event, Context(TIMEOUTS[to]))
+        return recorded
+
+    def drain(self) -> None:
+        """Let the other functions work until their queues are empty."""
+        for _ in range(50):
+            moved = [
+                self.deliver(*bodies, to=function)
+                for queue, function in (("large", "replicate_large"), ("dead-letter", "retry"))
+                if (bodies := self.take(queue))
+            ]
+            if not moved:
+                return
+        raise AssertionError("the queues do not run dry")
+
+    def take(self, queue: str) -> list[str]:
+        """Receive, and delete, what waits in a queue."""
+        return [message["Body"] for message in self.messages(queue)]
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self.sqs.receive_message(
+                QueueUrl=self.queues[queue],
+                MaxNumberOfMessages=10,
+                MessageAttributeNames=["All"],
+            )
+            if not answer.get("Messages"):
+                return found
+            for message in answer["Messages"]:
+                self.sqs.delete_message(
+                    QueueUrl=self.queues[queue], ReceiptHandle=message["ReceiptHandle"]
+                )
+                found.append(message)
+
+    def sweep(self) -> None:
+        self.invoke({"sweep": True}, to="retry")
+
+    # -- what is so
+
+    def versions(self, key: str, bucket: str = ONE) -> list[str]:
+        """What a bucket holds of a key, newest first: contents, and "marker" for a delete marker."""
+        answer = self.s3.list_object_versions(Bucket=bucket, Prefix=key)
+        entries = [(v, "version") for v in answer.get("Versions", []) if v["Key"] == key]
+        entries += [(m, "marker") for m in answer.get("DeleteMarkers", []) if m["Key"] == key]
+        entries.sort(key=lambda entry: (entry[0]["IsLatest"], entry[0]["LastModified"]), reverse=True)
+        return [
+            kind if kind == "marker" else self.content(key, bucket, entry["VersionId"])
+            for entry, kind in entries
+        ]
+
+    def content(self, key: str, bucket: str = ONE, version_id: str | None = None) -> str:
+        which = {"VersionId": version_id} if version_id else {}
+        return str(self.s3.get_object(Bucket=bucket, Key=key, **which)["Body"].read().decode())
+
+    def head(self, key: str, bucket: str = ONE) -> dict[str, Any]:
+        answer: dict[str, Any] = self.s3.head_object(Bucket=bucket, Key=key)
+        return answer
+
+    def ledger_head(self, key: str, bucket: str = ONE) -> Head:
+        head, _ = self.ledger.history(LedgerKey(bucket, key))
+        assert head is not None, f"the ledger knows nothing of {key} at {bucket}"
+        return head
+
+    def rows(self, key: str, bucket: str = ONE) -> list[Row]:
+        """Every row of a key, oldest event first."""
+        _, rows = self.ledger.history(LedgerKey(bucket, key))
+        return sorted(rows.values(), key=lambda row: row.order.sequencer or "")
+
+    def row(self, key: str, bucket: str = ONE) -> Row:
+        [row] = self.rows(key, bucket)
+        return row
+
+    def at_rest(self, key: str, bucket: str = ONE) -> bool:
+        head = self.ledger_head(key, bucket)
+        return head.lease is None and head.clean
+
+    def open_uploads(self, bucket: str = ONE) -> int:
+        return len(self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []))
+
+    def parked(self) -> list[dict[str, Any]]:
+        """What operators find: the added information of each parked record."""
+        bodies = [json.loads(body) for body in self.take("parked")]
+        return [record["s3replicator"] for body in bodies for record in body["Records"]]

@@ -1,0 +1,519 @@
+"""What must hold of template.yaml, whatever else changes in it."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from s3replicator import telemetry
+from s3replicator.settings import InvalidSettings, Settings
+from s3replicator.usecases.bucket_setup import CONFIGURATION_KEY
+
+ROOT: Final = Path(__file__).parents[2]
+TEMPLATE: Final[dict[str, Any]] = yaml_parse((ROOT / "template.yaml").read_text())
+RESOURCES: Final[dict[str, Any]] = TEMPLATE["Resources"]
+GLOBALS: Final[dict[str, Any]] = TEMPLATE["Globals"]["Function"]
+
+FOURTEEN_DAYS: Final = 14 * 24 * 60 * 60
+RETAINED: Final = {"Retain", "RetainExceptOnCreate"}
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == kind
+    }
+
+
+FUNCTIONS: Final = of_type("AWS::Serverless::Function")
+QUEUES: Final = of_type("AWS::SQS::Queue")
+ALARMS: Final = of_type("AWS::CloudWatch::Alarm")
+ENGINE: Final = sorted(set(FUNCTIONS) - {"BucketSetupFunction"})
+
+
+def get_att(name: str, attribute: str = "Arn") -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [name, attribute]}
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string in it, those inside functions too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+def role_of(function: str) -> str:
+    name: str = FUNCTIONS[function]["Role"]["Fn::GetAtt"][0]
+    return name
+
+
+def statements_of(role: str) -> list[dict[str, Any]]:
+    """The role's own and those of policies attached to it."""
+    policies = list(RESOURCES[role]["Properties"]["Policies"])
+    policies += [p for p in of_type("AWS::IAM::Policy").values() if {"Ref": role} in p["Roles"]]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def resource_statements() -> Iterator[tuple[str, dict[str, Any]]]:
+    for kind in ("AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy"):
+        for name, policy in of_type(kind).items():
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+
+
+def every_grant() -> Iterator[tuple[str, dict[str, Any]]]:
+    for role in of_type("AWS::IAM::Role"):
+        for statement in statements_of(role):
+            yield role, statement
+    for name, statement in resource_statements():
+        if statement["Effect"] == "Allow":
+            yield name, statement
+
+
+def sqs_events(function: str) -> dict[str, dict[str, Any]]:
+    """Of each queue the function consumes, the event's properties."""
+    return {
+        event["Properties"]["Queue"]["Fn::GetAtt"][0]: event["Properties"]
+        for event in FUNCTIONS[function].get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+
+
+def resolve(value: Any, parameters: Mapping[str, Any]) -> Any:
+    """The few intrinsic functions that do not need an account."""
+    match value:
+        case {"Ref": name}:
+            return parameters[name]
+        case {"Fn::Join": [str(delimiter), items]}:
+            return delimiter.join(resolve(items, parameters))
+        case {"Fn::Split": [delimiter, text]}:
+            return resolve(text, parameters).split(delimiter)
+        case {"Fn::Equals": [left, right]}:
+            return resolve(left, parameters) == resolve(right, parameters)
+        case {"Fn::If": [condition, yes, no]}:
+            holds = resolve(TEMPLATE["Conditions"][condition], parameters)
+            return resolve(yes if holds else no, parameters)
+        case list():
+            return [resolve(item, parameters) for item in value]
+        case str():
+            return value
+    raise AssertionError(f"cannot resolve {value}")
+
+
+# Parameters and outputs
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATE["Parameters"]))
+def test_a_parameter_has_a_sentence_and_a_constraint_that_says_what_it_wants(name: str) -> None:
+    parameter = TEMPLATE["Parameters"][name]
+    assert parameter["Description"].endswith(".")
+    assert re.search("[A-Za-z]{3}", parameter["ConstraintDescription"])
+    assert parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
+    if parameter["Type"] == "Number" and "AllowedValues" not in parameter:
+        assert parameter["MinValue"] <= parameter["Default"] <= parameter["MaxValue"]
+
+
+@pytest.mark.parametrize("environment", ["default", "local", "prod"])
+def test_samconfig_sets_only_parameters_there_are_to_values_they_allow(environment: str) -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for override in config[environment]["deploy"]["parameters"].get("parameter_overrides", []):
+        name, value = override.split("=", 1)
+        parameter = TEMPLATE["Parameters"][name]
+        if parameter["Type"] == "Number":
+            assert parameter["MinValue"] <= int(value) <= parameter["MaxValue"], name
+
+
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        ("replica", True),
+        ("replica.with-dots", True),
+        ("replica:eu-central-1", True),
+        ("replica:us-gov-west-1", True),
+        ("replica:us-iso-east-1", True),
+        ("arn:aws:s3:::replica", False),
+        ("s3://replica", False),
+        ("Replica", False),
+        ("replica:", False),
+        ("replica:frankfurt", False),
+    ],
+)
+def test_a_destination_is_a_bucket_and_perhaps_a_region(value: str, good: bool) -> None:
+    pattern = TEMPLATE["Parameters"]["Destinations"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) == good
+
+
+def test_the_outputs_that_tools_and_people_rely_on_are_there() -> None:
+    assert set(TEMPLATE["Outputs"]) >= {
+        "SourceBucketName",
+        "IngestQueueUrl",
+        "LargeQueueUrl",
+        "DeadLetterQueueUrl",
+        "ParkedQueueUrl",
+        "LedgerTableName",
+        "ControlBucketName",
+        "ConfigurationUri",
+        "ReplicateFunctionName",
+        "ReplicateLargeFunctionName",
+        "RetryFunctionName",
+        "DestinationBuckets",
+    }
+
+
+def test_no_output_has_the_name_of_a_parameter() -> None:
+    """sam takes the one for the other, and fails if the parameter is a list."""
+    assert not TEMPLATE["Outputs"].keys() & TEMPLATE["Parameters"].keys()
+
+
+def test_every_place_names_the_configuration_alike() -> None:
+    named = {text for text in strings(TEMPLATE) if "replication-configuration" in text}
+    assert named
+    assert all(text.endswith(f"/{CONFIGURATION_KEY}") for text in named)
+
+
+# What stays
+
+
+@pytest.mark.parametrize("name", ["LedgerTable", "ControlBucket", "ControlBucketPolicy"])
+def test_what_holds_state_survives_the_stack(name: str) -> None:
+    assert RESOURCES[name]["DeletionPolicy"] in RETAINED
+    assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_ledger_can_be_restored_and_is_encrypted() -> None:
+    (table,) = of_type("AWS::DynamoDB::Table").values()
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_open_work_is_found_by_its_own_index() -> None:
+    (index,) = RESOURCES["LedgerTable"]["Properties"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "open-work"
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["open", "due"]
+
+
+def test_every_bucket_is_versioned_encrypted_and_private() -> None:
+    for name, bucket in of_type("AWS::S3::Bucket").items():
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}, name
+        assert bucket["BucketEncryption"], name
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}, name
+
+
+# Queues
+
+
+@pytest.mark.parametrize("name", sorted(QUEUES))
+def test_a_queue_keeps_messages_as_long_as_sqs_can_and_encrypted(name: str) -> None:
+    assert QUEUES[name]["MessageRetentionPeriod"] == FOURTEEN_DAYS
+    assert QUEUES[name]["SqsManagedSseEnabled"] is True
+
+
+@pytest.mark.parametrize("function", ENGINE)
+def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_run(function: str) -> None:
+    for queue in sqs_events(function):
+        assert QUEUES[queue]["VisibilityTimeout"] >= 6 * FUNCTIONS[function]["Timeout"]
+
+
+def test_every_queue_but_the_parked_one_has_one_consumer() -> None:
+    consumed = [queue for function in ENGINE for queue in sqs_events(function)]
+    assert sorted(consumed) == sorted(set(QUEUES) - {"ParkedQueue"})
+
+
+@pytest.mark.parametrize(
+    ("queue", "target"),
+    [
+        ("IngestQueue", "DeadLetterQueue"),
+        ("LargeQueue", "DeadLetterQueue"),
+        ("DeadLetterQueue", "ParkedQueue"),
+    ],
+)
+def test_a_redrive_is_only_a_net(queue: str, target: str) -> None:
+    """Attempts are counted in the ledger; a lease can make a message be received hundreds of times."""
+    redrive = QUEUES[queue]["RedrivePolicy"]
+    assert redrive == {"deadLetterTargetArn": get_att(target), "maxReceiveCount": 1000}
+
+
+@pytest.mark.parametrize("name", sorted([*QUEUES, *of_type("AWS::S3::Bucket")]))
+def test_queues_and_buckets_are_reached_over_tls_only(name: str) -> None:
+    denials = [
+        statement
+        for _, statement in resource_statements()
+        if statement["Effect"] == "Deny" and get_att(name) in as_list(statement["Resource"])
+    ]
+    (denial,) = denials
+    assert denial["Principal"] == "*"
+    assert denial["Action"] in {"sqs:*", "s3:*"}
+    assert denial["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_only_the_source_bucket_of_this_account_may_send_to_a_queue_from_outside() -> None:
+    allowed = [s for _, s in resource_statements() if s["Effect"] == "Allow" and "sqs" in str(s)]
+    (statement,) = allowed
+    assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Resource"] == get_att("IngestQueue")
+    assert statement["Condition"] == {
+        "ArnEquals": {
+            "aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${SourceBucket}"},
+        },
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+    }
+
+
+# Permissions
+
+
+def test_no_grant_has_a_wildcard() -> None:
+    objects_of_the_source = "arn:${AWS::Partition}:s3:::${SourceBucket}/*"
+    for name, statement in every_grant():
+        for action in as_list(statement["Action"]):
+            assert "*" not in action, f"{name} {statement['Sid']}"
+        for text in strings(statement["Resource"]):
+            assert "*" not in text or text == objects_of_the_source, f"{name} {statement['Sid']}"
+
+
+def test_every_statement_has_a_name_and_says_one_thing_once() -> None:
+    for name, statement in every_grant():
+        actions = as_list(statement["Action"])
+        assert statement["Sid"].isalnum(), name
+        assert len(actions) == len(set(actions)), name
+
+
+def test_no_policy_is_managed_elsewhere() -> None:
+    assert not of_type("AWS::IAM::ManagedPolicy")
+    for name, role in of_type("AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in role, name
+    for name, function in FUNCTIONS.items():
+        assert "Policies" not in function, name
+
+
+def test_every_function_has_a_role_of_its_own_that_only_lambda_may_take() -> None:
+    roles = [role_of(function) for function in FUNCTIONS]
+    assert sorted(roles) == sorted(of_type("AWS::IAM::Role"))
+    for role in roles:
+        (trust,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_nobody_may_delete_a_version_or_get_round_a_lock() -> None:
+    """Order repair and version deletes will need it one day, in RetryRole and nowhere else."""
+    forbidden = {"s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutBucketVersioning"}
+    for name, statement in every_grant():
+        assert not forbidden & set(as_list(statement["Action"])), name
+
+
+def test_the_source_is_only_read_but_for_its_notifications() -> None:
+    source = {
+        "arn:${AWS::Partition}:s3:::${SourceBucket}",
+        "arn:${AWS::Partition}:s3:::${SourceBucket}/*",
+    }
+    writes = {
+        (name, action)
+        for name, statement in every_grant()
+        if source & set(strings(statement["Resource"]))
+        for action in as_list(statement["Action"])
+        if not re.match("s3:(Get|List)", action)
+    }
+    assert writes == {("BucketSetupRole", "s3:PutBucketNotification")}
+
+
+def test_destinations_are_written_only_where_the_stack_has_checked_them() -> None:
+    checked = {"Fn::Split": [",", get_att("BucketSetup", "DestinationObjectArns")]}
+    for name, statement in every_grant():
+        if "s3:DeleteObject" in statement["Action"] or "s3:PutObjectTagging" in statement["Action"]:
+            assert statement["Resource"] == checked, name
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+@pytest.mark.parametrize(
+    ("destinations", "buckets"),
+    [
+        (["one"], {"one"}),
+        (["one:eu-west-1"], {"one"}),
+        (["one", "two:eu-west-1", "three"], {"one", "two", "three"}),
+        (["one:us-east-1", "two:us-east-1"], {"one", "two"}),
+    ],
+)
+def test_the_setup_may_look_at_the_destinations_and_no_other_bucket(
+    partition: str, destinations: list[str], buckets: set[str]
+) -> None:
+    (statement,) = [s for s in statements_of("BucketSetupRole") if s["Sid"] == "CheckDestinations"]
+    parameters = {"Destinations": destinations, "AWS::Partition": partition}
+    arns = set(resolve(statement["Resource"], parameters))
+    assert arns >= {f"arn:{partition}:s3:::{bucket}" for bucket in buckets}
+    others = arns - {f"arn:{partition}:s3:::{bucket}" for bucket in buckets}
+    # No bucket's name has a "=".
+    assert all(arn.startswith(f"arn:{partition}:s3:::region=") for arn in others)
+
+
+# Functions
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_a_function_logs_to_a_group_that_forgets_and_to_no_other(function: str) -> None:
+    group = FUNCTIONS[function]["LoggingConfig"]["LogGroup"]["Ref"]
+    assert RESOURCES[group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    (logging,) = [s for s in statements_of(role_of(function)) if "logs:" in str(s["Action"])]
+    assert logging["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert logging["Resource"] == get_att(group)
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_concurrency_is_not_taken_from_the_account(function: str) -> None:
+    """Reserving some fails in an account that has only ten."""
+    assert "ReservedConcurrentExecutions" not in {**GLOBALS, **FUNCTIONS[function]}
+    for queue, event in sqs_events(function).items():
+        assert event["ScalingConfig"]["MaximumConcurrency"], queue
+
+
+@pytest.mark.parametrize("function", ENGINE)
+def test_a_batch_is_acknowledged_message_by_message(function: str) -> None:
+    for event in sqs_events(function).values():
+        assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_lambda_does_not_cut_the_chain_of_a_function_that_feeds_queues(function: str) -> None:
+    feeds = any("sqs:SendMessage" in s["Action"] for s in statements_of(role_of(function)))
+    assert FUNCTIONS[function].get("RecursiveLoop") == ("Allow" if feeds else None)
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_nothing_is_traced(function: str) -> None:
+    assert "Tracing" not in {**GLOBALS, **FUNCTIONS[function]}
+
+
+def test_the_sweep_runs_once_a_minute_and_a_failed_one_is_not_repeated() -> None:
+    events = FUNCTIONS["RetryFunction"]["Events"].values()
+    (sweep,) = [event["Properties"] for event in events if event["Type"] == "Schedule"]
+    assert sweep["Schedule"] == "rate(1 minute)"
+    assert sweep["Input"] == '{"sweep": true}'
+    assert FUNCTIONS["RetryFunction"]["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+
+
+class Asked(dict[str, str]):
+    """An environment that has nothing and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.names.add(key)
+        return default
+
+    def __missing__(self, key: str) -> str:
+        self.names.add(key)
+        return ""
+
+
+@pytest.mark.parametrize("function", ENGINE)
+def test_a_function_is_given_exactly_the_settings_it_reads(function: str) -> None:
+    asked = Asked()
+    with pytest.raises(InvalidSettings):
+        Settings.from_env(asked)
+    # Lambda sets the region, and takes it from nobody. botocore and Powertools read the other two.
+    read = asked.names - {"AWS_REGION"} | {"AWS_ENDPOINT_URL", "LOG_LEVEL"}
+    own = FUNCTIONS[function].get("Environment", {}).get("Variables", {})
+    assert {**GLOBALS["Environment"]["Variables"], **own}.keys() == read
+
+
+def test_the_setup_is_given_no_setting_of_the_engine() -> None:
+    assert RESOURCES["BucketSetupFunction"]["IgnoreGlobals"] == ["Environment"]
+    own = FUNCTIONS["BucketSetupFunction"]["Environment"]["Variables"]
+    assert own.keys() == {"AWS_ENDPOINT_URL", "LOG_LEVEL"}
+
+
+def test_the_build_needs_no_interpreter_of_the_runtime() -> None:
+    layers = of_type("AWS::Serverless::LayerVersion")
+    for source, names in (("layers/core", layers), ("functions", FUNCTIONS)):
+        makefile = (ROOT / source / "Makefile").read_text()
+        for name in names:
+            assert RESOURCES[name]["Metadata"] == {"BuildMethod": "makefile"}, name
+            assert f"build-{name}:" in makefile
+
+
+# The custom resource
+
+
+def test_the_source_is_wired_after_its_queue_accepts_notifications() -> None:
+    assert RESOURCES["BucketSetup"]["DependsOn"] == "IngestQueuePolicy"
+
+
+def test_a_setup_that_cannot_answer_does_not_hold_the_stack_for_an_hour() -> None:
+    timeout = FUNCTIONS["BucketSetupFunction"]["Timeout"]
+    assert timeout < RESOURCES["BucketSetup"]["Properties"]["ServiceTimeout"] <= 300
+
+
+def test_the_setup_can_leave_a_former_source() -> None:
+    """The role is updated before the custom resource and names the new source; this one after it."""
+    former = RESOURCES["FormerSourcePolicy"]
+    assert former["DependsOn"] == "BucketSetup"
+    assert former["Properties"]["Roles"] == [{"Ref": "BucketSetupRole"}]
+    (statement,) = former["Properties"]["PolicyDocument"]["Statement"]
+    (own,) = [s for s in statements_of("BucketSetupRole") if s["Sid"] == "KeepOurNotification"]
+    assert (statement["Action"], statement["Resource"]) == (own["Action"], own["Resource"])
+
+
+# Alarms
+
+
+def headings(document: str) -> set[str]:
+    """The anchors that GitHub makes of a document's headings."""
+    lines = re.findall(r"^#+ +(.+?) *$", document, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
+@pytest.mark.parametrize("name", sorted(ALARMS))
+def test_an_alarm_names_a_heading_of_the_runbook(name: str) -> None:
+    found = re.search(r" docs/runbook\.md#([a-z0-9-]+)$", ALARMS[name]["AlarmDescription"])
+    assert found
+    assert found[1] in headings((ROOT / "docs/runbook.md").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(ALARMS))
+def test_an_alarm_goes_to_the_operator_if_there_is_an_address(name: str) -> None:
+    actions = {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
+    assert ALARMS[name]["AlarmActions"] == actions
+
+
+def watched() -> set[tuple[str, str, str]]:
+    """Namespace, metric and the resource, or name, it is watched for."""
+    return {
+        (alarm["Namespace"], alarm["MetricName"], next(strings(dimension["Value"])))
+        for alarm in ALARMS.values()
+        for dimension in alarm["Dimensions"]
+    }
+
+
+def test_what_must_not_go_unseen_is_watched() -> None:
+    assert watched() >= {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "ParkedQueue"),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", "IngestQueue"),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", "LargeQueue"),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", "DeadLetterQueue"),
+        ("AWS/Lambda", "Errors", "RetryFunction"),
+        ("AWS/Events", "Invocations", "RetryFunctionSweep"),
+        (telemetry.NAMESPACE, telemetry.CONFIGURATION_UNREADABLE, telemetry.SERVICE),
+    }
+
+
+def test_a_dropped_chain_is_seen_for_every_function_that_feeds_queues() -> None:
+    feeding = {name for name, function in FUNCTIONS.items() if "RecursiveLoop" in function}
+    metric = "RecursiveInvocationsDropped"
+    assert {name for _, found, name in watched() if found == metric} == feeding

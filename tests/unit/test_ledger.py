@@ -1,0 +1,199 @@
+"""What follows from the ledger's values, whatever they are."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3replicator.decisions.ledger import (
+    INLINE_ROWS,
+    NEVER,
+    SHARDS,
+    Head,
+    LedgerKey,
+    OrderFacts,
+    Row,
+    Status,
+    recency,
+    shard_name,
+    source_name,
+    source_ref,
+)
+from s3replicator.decisions.versions import Kind, VersionRef
+from tests.unit.strategies import buckets, heads, keys, rows, version_ids
+
+
+def completed(at: float, replica: str | None = "r", sequencer: str | None = None) -> Row:
+    return Row(Kind.OBJECT, Status.COMPLETED, OrderFacts(sequencer, at), replica=replica)
+
+
+def waiting(due: float | None, at: float = 0.0) -> Row:
+    return Row(Kind.OBJECT, Status.PENDING, OrderFacts(None, at), reason="Throttled", due=due)
+
+
+def head_of(**named: Row) -> Head:
+    return Head("source-bucket/key", rows=named)
+
+
+# -- keys
+
+
+def test_a_key_stays_in_the_shard_it_was_first_in() -> None:
+    """Changing this would hide the open work of a running stack."""
+    shards = {key: LedgerKey("replica-bucket", key).shard for key in ("a", "in/report.csv", "ünï/☃")}
+    assert shards == {
+        "a": "replica-bucket#11",
+        "in/report.csv": "replica-bucket#4",
+        "ünï/☃": "replica-bucket#15",
+    }
+
+
+@given(buckets, keys)
+def test_every_key_is_in_one_of_its_destinations_shards(destination: str, key: str) -> None:
+    shards = {shard_name(destination, number) for number in range(SHARDS)}
+    assert LedgerKey(destination, key).shard in shards
+
+
+def test_keys_are_spread_over_all_shards() -> None:
+    used = {LedgerKey("replica-bucket", f"logs/{number}").shard for number in range(500)}
+    assert len(used) == SHARDS
+
+
+@given(buckets, keys, version_ids)
+def test_a_source_version_is_found_again_from_its_row(bucket: str, key: str, version_id: str) -> None:
+    ref = VersionRef(bucket, key, version_id)
+    assert source_ref(source_name(ref), version_id) == ref
+
+
+# -- rows
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "is_final", "is_open"),
+    [
+        (Status.PENDING, None, False, True),
+        (Status.PENDING, "Throttled", False, True),
+        (Status.FAILED, "DstBucketNotFound", False, True),
+        (Status.NOT_ELIGIBLE, "SrcObjectNotEligible", False, True),
+        (Status.COMPLETED, None, True, False),
+        (Status.COMPLETED, "VerificationFailed", True, True),
+        (Status.SUPERSEDED, None, True, False),
+        (Status.TOMBSTONE, None, True, False),
+    ],
+)
+def test_open_is_what_an_operator_should_see(
+    status: Status, reason: str | None, is_final: bool, is_open: bool
+) -> None:
+    row = Row(Kind.OBJECT, status, OrderFacts(None, 0.0), reason=reason)
+    assert (row.final, row.open) == (is_final, is_open)
+
+
+def test_the_ids_of_a_row_are_all_that_are_ours_or_may_be() -> None:
+    row = replace(completed(1.0, "r"), left=("l1", "l2"), blocked=("b",), stray=("s",))
+    assert list(row.ids()) == ["r", "l1", "l2", "b", "s"]
+    assert list(completed(1.0, None).ids()) == []
+
+
+# -- what is due
+
+
+@given(heads)
+def test_a_head_is_due_when_its_first_open_row_is(head: Head) -> None:
+    open_rows = [row for row in head.rows.values() if row.open]
+    dues = [row.due for row in open_rows if row.due is not None]
+    if not open_rows:
+        assert head.due() is None
+    else:
+        assert head.due() == (min(dues) if dues else NEVER)
+
+
+def test_open_work_that_waits_for_somebody_is_listed_and_never_due() -> None:
+    head = head_of(v=Row(Kind.OBJECT, Status.FAILED, OrderFacts(None, 0.0), reason="DstBucketNotFound"))
+    assert head.due() == NEVER
+
+
+def test_a_settled_key_is_not_in_the_index_of_open_work() -> None:
+    assert head_of(v=completed(1.0)).due() is None
+    assert Head("source-bucket/key").due() is None
+
+
+# -- what is live
+
+
+@given(heads)
+def test_live_are_the_rows_with_a_replica_and_the_newest_that_has_spilled(head: Head) -> None:
+    live = head.live()
+    for version_id, row in head.rows.items():
+        if row.live:
+            assert live[version_id] == row.order
+    here = {version_id for version_id, row in head.rows.items() if row.live}
+    assert set(live) == here | ({head.top[0]} if head.top else set())
+
+
+@given(heads)
+def test_a_head_is_clean_if_nothing_is_in_doubt(head: Head) -> None:
+    assert head.clean == (head.intent is None and not head.unsettled)
+
+
+# -- spilling
+
+
+@given(heads)
+def test_spilling_loses_no_row_and_keeps_open_ones_in_sight(head: Head) -> None:
+    small, out = head.spill()
+    assert {**small.rows, **out} == head.rows
+    assert not set(small.rows) & set(out)
+    assert not any(row.open for row in out.values())
+    open_rows = sum(row.open for row in head.rows.values())
+    assert len(small.rows) == min(len(head.rows), max(INLINE_ROWS, open_rows))
+
+
+@given(heads)
+def test_spilling_changes_nothing_but_the_rows(head: Head) -> None:
+    small, out = head.spill()
+    assert replace(small, rows=head.rows, spilled=head.spilled, top=head.top) == head
+    assert small.spilled == (head.spilled or bool(out))
+    if not out:
+        assert small is head
+    assert small.due() == head.due()
+    assert small.spill() == (small, {})
+
+
+@given(st.lists(st.tuples(version_ids, rows), min_size=1, max_size=8, unique_by=lambda entry: entry[0]))
+def test_the_newest_live_replica_is_known_however_often_rows_spill(entries: list[tuple[str, Row]]) -> None:
+    head = Head("source-bucket/key")
+    everything: dict[str, Row] = {}
+    for version_id, row in entries:
+        head, _ = head.with_row(version_id, row).spill()
+        everything[version_id] = row
+        live = [(recency(row.order), vid) for vid, row in everything.items() if row.live]
+        newest = [vid for rank, vid in live if rank == max(live)[0]]
+        assert set(newest) & set(head.live()) or not newest
+
+
+def test_what_spills_first_is_what_orders_nothing_then_the_oldest() -> None:
+    head = head_of(
+        oldest=completed(1.0),
+        tombstone=Row(Kind.OBJECT, Status.TOMBSTONE, OrderFacts(None, 9.0)),
+        open=waiting(due=5.0, at=0.0),
+        newest=completed(4.0),
+        middle=completed(3.0),
+    )
+    small, out = head.spill()
+    assert set(small.rows) == {"open", "newest"}
+    assert small.top == ("middle", OrderFacts(None, 3.0))
+    assert list(out) == ["tombstone", "oldest", "middle"]
+
+
+def test_a_tombstone_that_spills_does_not_become_the_newest() -> None:
+    tombstone = Row(Kind.OBJECT, Status.TOMBSTONE, OrderFacts(None, 9.0))
+    small, out = head_of(gone=tombstone, one=completed(1.0), two=completed(2.0)).spill()
+    assert (list(out), small.top) == (["gone"], None)
+
+
+def test_with_row_replaces_and_leaves_the_old_head_alone() -> None:
+    before = head_of(v=waiting(due=1.0))
+    after = before.with_row("v", completed(2.0)).with_row("w", completed(3.0))
+    assert before.rows == {"v": waiting(due=1.0)}
+    assert after.rows == {"v": completed(2.0), "w": completed(3.0)}
