@@ -18,16 +18,15 @@ from typing import Any, Final
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
 # The corrections replace parts of this version: another one is looked at before it is used.
 VERSION: Final = "1.5.33"
 
 
-async def behind_tls(
-    scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
-) -> None:
+async def behind_tls(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
     """The loopback stands for TLS: the stack's TLS-only policies would refuse every request."""
     if scope["type"] == "http":
         scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
@@ -49,9 +48,7 @@ def read_numbers_of_event_sources() -> None:
             read["ScalingConfig"] = {key: int(n) for key, n in read["ScalingConfig"].items()}
         return read
 
-    handlers["create"] = lambda logical_id, properties, stack: create(
-        logical_id, numbers(properties), stack
-    )
+    handlers["create"] = lambda logical_id, properties, stack: create(logical_id, numbers(properties), stack)
     handlers["update"] = lambda physical_id, old, new, stack: update(
         physical_id, numbers(old), numbers(new), stack
     )
@@ -68,11 +65,41 @@ def match_every_character_of_a_key() -> None:
     iam_evaluator._fnmatch_compile = with_line_breaks
 
 
+def know_batches_by_their_action() -> None:
+    """IAM has no action for the batch form of an SQS request; the emulator asks for one."""
+    named = iam_actions.extract_iam_action
+
+    def without_batch(service: str, *rest: Any) -> str | None:
+        action: str | None = named(service, *rest)
+        return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+    iam_actions.extract_iam_action = without_batch
+
+
+def read_tags_below_a_delete_marker() -> None:
+    """S3 tells the tags of any version; the emulator only those of keys that are not hidden."""
+    read = s3._get_object_tagging
+
+    def of_any_version(bucket: str, key: str, query: dict[str, Any] | None = None) -> Any:
+        held = s3._ensure_bucket(bucket)
+        if held is None or key in held["objects"] or "versionId" not in (query or {}):
+            return read(bucket, key, query)
+        held["objects"][key] = None
+        try:
+            return read(bucket, key, query)
+        finally:
+            del held["objects"][key]
+
+    s3._get_object_tagging = of_any_version
+
+
 def main() -> None:
     installed = version("ministack")
     assert installed == VERSION, f"MiniStack {installed} is not the {VERSION} this was written for"
     read_numbers_of_event_sources()
     match_every_character_of_a_key()
+    know_batches_by_their_action()
+    read_tags_below_a_delete_marker()
     port = int(os.environ["GATEWAY_PORT"])
 
     # Held until this process is gone, however it goes: who finds it free knows nothing runs here.

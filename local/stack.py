@@ -163,9 +163,7 @@ def _run(home: Home, stack: Stack, program: str, *arguments: str) -> None:
 def _failures(home: Home, server: Server) -> Iterator[str]:
     """Why a deployment failed: sam's own last words are about the rollback."""
     with contextlib.suppress(ClientError):
-        for event in _cloudformation(server).describe_stack_events(StackName=STACK_NAME)[
-            "StackEvents"
-        ]:
+        for event in _cloudformation(server).describe_stack_events(StackName=STACK_NAME)["StackEvents"]:
             if event.get("ResourceStatus", "").endswith("_FAILED"):
                 yield f"{event.get('LogicalResourceId')}: {event.get('ResourceStatusReason')}"
     for line in home.server_log.read_text().splitlines():

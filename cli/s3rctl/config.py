@@ -175,7 +175,7 @@ def _tag_document(tag: Tag) -> dict[str, str]:
 
 def run_show(given: argparse.Namespace) -> int:
     operator = connect(given)
-    where = operator.configuration
+    where = operator.configuration()
     stored = where.read()
     if stored is None:
         complain(f"{where.uri} does not exist: nothing is replicated until `s3rctl config put FILE`")
@@ -215,7 +215,7 @@ def _stored_document(uri: str, stored: Stored, problem: str | None) -> dict[str,
 def run_put(given: argparse.Namespace) -> int:
     body = _read(given.file)
     operator = connect(given)
-    stack, where = operator.stack, operator.configuration
+    stack, where = operator.stack, operator.configuration()
     try:
         configuration = parse(body, stack.source_bucket)
         stack.check(configuration)

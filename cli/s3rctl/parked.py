@@ -138,7 +138,7 @@ def _positive(text: str) -> int:
 
 def run_list(given: argparse.Namespace) -> int:
     narrowed = given.reason is not None or given.destination is not None
-    with connect(given).parked.look(_MOST if narrowed else given.limit) as look:
+    with connect(given).parked().look(_MOST if narrowed else given.limit) as look:
         seen = look.messages
         chosen = matching(seen, given.reason, given.destination)
         complete = look.complete and len(chosen) <= given.limit
@@ -156,7 +156,7 @@ def run_list(given: argparse.Namespace) -> int:
 
 
 def run_show(given: argparse.Namespace) -> int:
-    with connect(given).parked.look(_MOST) as look:
+    with connect(given).parked().look(_MOST) as look:
         try:
             [message] = named(look.messages, [given.id])
         except (NoSuchMessage, AmbiguousId) as problem:
@@ -242,7 +242,7 @@ def _act(
         given.refuse("name messages, or select them by --all, --reason, --destination: not both")
     if not given.ids and not given.all and not narrowed:
         given.refuse("which messages? Name them, or select them by --all, --reason, --destination")
-    with connect(given).parked.look(_MOST) as look:
+    with connect(given).parked().look(_MOST) as look:
         seen = look.messages
         try:
             chosen = named(seen, given.ids) if given.ids else matching(seen, given.reason, given.destination)

@@ -1,6 +1,7 @@
 """``s3rctl status``: every version of a key at every destination."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -62,13 +63,14 @@ def add_to(commands: Commands) -> None:
 
 
 def _url(text: str) -> tuple[str, str]:
-    bucket, _, key = text.removeprefix(_SCHEME).partition("/")
-    if not text.startswith(_SCHEME) or not bucket or not key:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form s3://bucket/key")
     try:
-        key.encode()
-    except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError(f"the key in {text!r} is not UTF-8, as keys in S3 are") from None
+        # The shell's bytes: keys are UTF-8, whatever this terminal's encoding is.
+        url = os.fsencode(text).decode()
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as keys in S3 are") from None
+    bucket, _, key = url.removeprefix(_SCHEME).partition("/")
+    if not url.startswith(_SCHEME) or not bucket or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form s3://bucket/key")
     return bucket, key
 
 
@@ -93,8 +95,8 @@ def _inspect(operator: Operator, bucket: str, key: str, only: str | None) -> Seq
             f"stack {stack.name!r} replicates from {stack.source_bucket!r}, not from {bucket!r}:"
             " name an object at the source, or another stack with --stack"
         )
-    return operator.inspection.of_key(
-        bucket, key, stack.destinations, operator.configuration.rules(bucket), only
+    return operator.inspection().of_key(
+        bucket, key, stack.destinations, operator.configuration().rules(bucket), only
     )
 
 

@@ -1,7 +1,10 @@
 """Delete markers, and what is never deleted: scenarios D."""
 
+import time
+
+from s3replicator.decisions.events import build_record
 from s3replicator.decisions.ledger import Status
-from s3replicator.decisions.versions import Kind
+from s3replicator.decisions.versions import Kind, VersionRef
 from tests.e2e.world import FAR, FRAGILE, NEAR, SOURCE, World, wait_until
 
 
@@ -45,12 +48,14 @@ def test_without_delete_marker_replication_the_object_stays(world: World) -> Non
 
 
 def test_deleting_a_key_that_never_existed_is_no_failure(world: World) -> None:
-    """Scenario 58."""
+    """Scenario 58: S3 makes a marker, and says so; the emulator only does the first."""
     key = world.folder("one") + "never"
     marker = world.delete(key)
+    ref = VersionRef(SOURCE, key, marker)
+    world.send(build_record(kind=Kind.MARKER, ref=ref, sequencer="0A1B2C", event_time=time.time()))
     world.arrives(NEAR, key, marker)
     assert world.is_hidden(NEAR, key)
-    assert not world.parked(world.folder("one"))
+    assert not world.converges(NEAR, key)
 
 
 def test_forty_nine_objects_deleted_at_once_are_all_hidden(world: World) -> None:
@@ -59,9 +64,7 @@ def test_forty_nine_objects_deleted_at_once_are_all_hidden(world: World) -> None
     versions = {f"{folder}{n:02}": world.put(f"{folder}{n:02}", b"x") for n in range(49)}
     for key, version in versions.items():
         world.arrives(NEAR, key, version)
-    answer = world.s3.delete_objects(
-        Bucket=SOURCE, Delete={"Objects": [{"Key": key} for key in versions]}
-    )
+    answer = world.s3.delete_objects(Bucket=SOURCE, Delete={"Objects": [{"Key": key} for key in versions]})
     assert not answer.get("Errors")
     wait_until(
         lambda: world.s3.list_objects_v2(Bucket=NEAR, Prefix=folder)["KeyCount"] == 0,

@@ -8,7 +8,9 @@ def test_a_tag_decides(world: World) -> None:
     """Scenario 19: a rule with nothing but a tag."""
     key = world.folder("anywhere") + "tagged "
     with world.also(rule(None, NEAR, markers=False, tags={"k1": "v1"})):
-        other = {tagging: world.put(key + tagging, b"x", Tagging=tagging) for tagging in ("k1=v2", "k2=v1", "")}
+        other = {
+            tagging: world.put(key + tagging, b"x", Tagging=tagging) for tagging in ("k1=v2", "k2=v1", "")
+        }
         chosen = world.put(key + "k1=v1", b"x", Tagging="k1=v1&k2=v2")
         world.arrives_exactly(NEAR, key + "k1=v1", chosen)
         world.becomes_quiet()

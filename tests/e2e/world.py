@@ -194,9 +194,9 @@ class World:
         """A multipart upload; returns the version id."""
         upload = self.s3.create_multipart_upload(Bucket=SOURCE, Key=key, **attributes)["UploadId"]
         etags = [
-            self.s3.upload_part(
-                Bucket=SOURCE, Key=key, UploadId=upload, PartNumber=number, Body=bytes(part)
-            )["ETag"]
+            self.s3.upload_part(Bucket=SOURCE, Key=key, UploadId=upload, PartNumber=number, Body=bytes(part))[
+                "ETag"
+            ]
             for number, part in enumerate(parts, start=1)
         ]
         answer = self.s3.complete_multipart_upload(
@@ -245,6 +245,13 @@ class World:
             tags={tag["Key"]: tag["Value"] for tag in tags},
             storage_class=answer.get("StorageClass", "STANDARD"),
         )
+
+    def empty(self, bucket: str) -> None:
+        """Remove every version, so that the bucket could be deleted."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+        for page in pages:
+            for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                self.s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
 
     # -- the ledger
 
@@ -318,9 +325,10 @@ class World:
             "ApproximateNumberOfMessagesDelayed",
         )
         for queue in ("IngestQueueUrl", "LargeQueueUrl", "DeadLetterQueueUrl"):
-            told = self.sqs.get_queue_attributes(
-                QueueUrl=self.stack.outputs[queue], AttributeNames=["All"]
-            )["Attributes"]
+            url = self.stack.outputs[queue]
+            told: Mapping[Any, str] = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
+                "Attributes"
+            ]
             if any(told.get(name, "0") != "0" for name in names):
                 return False
         return True
@@ -410,6 +418,19 @@ class World:
         wait_until(enough, f"S3 has sent {count} records about {folder}")
         assert len(taken) == count
         return sorted(taken, key=lambda record: str(record["s3"]["object"]["sequencer"]))
+
+    def invoke(self, output: str, event: Any) -> Any:
+        """Call a function as the console would; returns its answer."""
+        answer = self.functions.invoke(
+            FunctionName=self.stack.outputs[output], Payload=json.dumps(event).encode()
+        )
+        said = answer["Payload"].read().decode()
+        assert not answer.get("FunctionError"), said
+        return json.loads(said)
+
+    def sweep(self) -> None:
+        """What the schedule does once a minute, now."""
+        self.invoke("RetryFunctionName", {"sweep": True})
 
     # -- the operator
 
@@ -501,7 +522,9 @@ class World:
             listed, rows = self.versions(SOURCE, key), self.rows(destination, key)
             known = all(
                 version.version_id in rows
-                and (rows[version.version_id].status is Status.COMPLETED or _is_late(rows[version.version_id]))
+                and (
+                    rows[version.version_id].status is Status.COMPLETED or _is_late(rows[version.version_id])
+                )
                 for version in listed
             )
             return known and rows[listed[0].version_id].status is Status.COMPLETED

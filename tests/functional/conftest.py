@@ -12,9 +12,13 @@ from tests.functional.world import World
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
     """Let objects above the smallest size of a part count as large; returns that size."""
+    count_small_objects_as_large(monkeypatch)
+    return plan.MIN_PART
+
+
+def count_small_objects_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SINGLE_COPY_LIMIT", plan.MIN_PART)
     monkeypatch.setattr(plan, "_PART", plan.MIN_PART)
-    return plan.MIN_PART
 
 
 @pytest.fixture

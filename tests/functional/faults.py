@@ -7,6 +7,7 @@ from typing import Any
 
 import botocore.handlers
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 from moto.core.models import botocore_stubber
 
@@ -35,7 +36,7 @@ class Fault:
         if self.status is None:
             raise ReadTimeoutError(endpoint_url=request.url)
         body = f"<Error><Code>{self.code}</Code><Message>{self.message}</Message></Error>"
-        headers = {"x-amz-request-id": "REQUEST1"}
+        headers = HTTPHeaders.from_dict({"x-amz-request-id": "REQUEST1"})
         return AWSResponse(request.url, self.status, headers, _Raw(body.encode()))
 
 

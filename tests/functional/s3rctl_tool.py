@@ -1,6 +1,7 @@
 """The operator tool in the world of the functional tests: a stack to find, and the command line."""
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +34,10 @@ class Tool:
 
     def __call__(self, *arguments: str) -> Answer:
         self.capsys.readouterr()
-        try:
-            code = main(arguments)
-        except SystemExit as leaving:
-            assert isinstance(leaving.code, int)
-            code = leaving.code
+        with pytest.raises(SystemExit) as leaving:
+            sys.exit(main(arguments))
+        code = leaving.value.code
+        assert isinstance(code, int)
         return Answer(code, *self.capsys.readouterr())
 
 

@@ -114,6 +114,12 @@ def large(world: World) -> Recording:
     return world.deliver(*world.take("large"), to="replicate_large").recording
 
 
+def large_duplicate(world: World) -> Recording:
+    event = _large(world)
+    world.deliver(event, to="replicate_large")
+    return world.deliver(event, to="replicate_large").recording
+
+
 def large_given_up(world: World) -> Recording:
     """A part is refused: the upload is aborted."""
     world.deliver(_large(world))
@@ -134,6 +140,12 @@ def _large(world: World) -> dict[str, object]:
     return world.put_parts("key", [part, part, b"rest"])
 
 
+def large_with_tags(world: World) -> Recording:
+    part = bytes(5 * 1024**2)
+    world.deliver(world.put_parts("key", [part, b"rest"], Tagging="a=b"))
+    return world.deliver(*world.take("large"), to="replicate_large").recording
+
+
 def answer_lost(world: World) -> Recording:
     """The copy took effect, nobody heard: found by its stamp, without a second copy."""
     with faults(Fault("CopyObject", effect=True)):
@@ -143,23 +155,19 @@ def answer_lost(world: World) -> Recording:
 def swept(world: World) -> Recording:
     with faults(Fault("HeadObject", status=503, code="SlowDown", times=9)):
         world.deliver(world.put("key"))
-    time.sleep(world.ledger_head("key").due() - time.time())
+    time.sleep(max(0, (world.ledger_head("key").due() or 0) - time.time()))
     return world.invoke({"sweep": True}, to="retry")
 
 
 PATHS: Final = {
-    "small": Path(
-        "replicate", small, {"HeadObject": 1, "CopyObject": 1, "UpdateItem": 1, "PutItem": 1}
-    ),
+    "small": Path("replicate", small, {"HeadObject": 1, "CopyObject": 1, "UpdateItem": 1, "PutItem": 1}),
     "not selected": Path("replicate", not_selected, {}),
     "tag rule": Path(
         "replicate",
         with_tag_rule,
         {"GetObjectTagging": 1, "HeadObject": 1, "CopyObject": 1, "UpdateItem": 1, "PutItem": 1},
     ),
-    "marker": Path(
-        "replicate", marker, {"HeadObject": 1, "DeleteObject": 1, "UpdateItem": 1, "PutItem": 1}
-    ),
+    "marker": Path("replicate", marker, {"HeadObject": 1, "DeleteObject": 1, "UpdateItem": 1, "PutItem": 1}),
     "two versions at once": Path(
         "replicate",
         two_versions_at_once,
@@ -182,9 +190,7 @@ PATHS: Final = {
         multipart_overwrite,
         {"HeadObject": 2, "CopyObject": 1, "ListObjectVersions": 1, "UpdateItem": 1, "PutItem": 1},
     ),
-    "gone": Path(
-        "replicate", gone, {"HeadObject": 1, "GetObject": 1, "UpdateItem": 1, "PutItem": 1}
-    ),
+    "gone": Path("replicate", gone, {"HeadObject": 1, "GetObject": 1, "UpdateItem": 1, "PutItem": 1}),
     "denied": Path(
         "replicate",
         denied,
@@ -230,6 +236,7 @@ PATHS: Final = {
             "UploadPartCopy": 3,
             "CompleteMultipartUpload": 1,
             "ListObjectVersions": 1,
+            "GetItem": 1,
             "UpdateItem": 1,
             "PutItem": 3,
         },
@@ -243,9 +250,28 @@ PATHS: Final = {
             "UploadPartCopy": 3,
             "CompleteMultipartUpload": 1,
             "ListObjectVersions": 1,
+            "GetItem": 1,
             "UpdateItem": 1,
             "PutItem": 3,
         },
+    ),
+    "large, tagged": Path(
+        "replicate_large",
+        large_with_tags,
+        {
+            "HeadObject": 2,
+            "GetObjectTagging": 1,
+            "CreateMultipartUpload": 1,
+            "UploadPartCopy": 2,
+            "CompleteMultipartUpload": 1,
+            "ListObjectVersions": 1,
+            "GetItem": 1,
+            "UpdateItem": 1,
+            "PutItem": 3,
+        },
+    ),
+    "large, duplicate": Path(
+        "replicate_large", large_duplicate, {"HeadObject": 1, "GetItem": 1, "UpdateItem": 1}
     ),
     "sweep": Path(
         # Two destinations, sixteen shards, what is due and what is open; one message, one mark.

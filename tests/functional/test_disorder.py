@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from s3replicator.adapters.runtime import SystemClock
-from s3replicator.decisions.ledger import Intent, Lease, LedgerKey
+from s3replicator.decisions.ledger import Intent, Lease, LedgerKey, OrderFacts
+from s3replicator.decisions.versions import Kind
 from tests.functional.faults import Fault, faults
 from tests.functional.world import ONE, Event, World
 
@@ -101,9 +102,7 @@ def test_a_lost_answer_without_room_for_a_stamp_is_adopted_in_doubt(one: World) 
     assert one.row("full").doubt
 
 
-def test_a_lost_answer_of_a_completed_upload_makes_no_second_replica(
-    one: World, small_parts: int
-) -> None:
+def test_a_lost_answer_of_a_completed_upload_makes_no_second_replica(one: World, small_parts: int) -> None:
     event = one.put_parts("large", [bytes(small_parts), b"rest"])
     one.deliver(event)
     with faults(Fault("CompleteMultipartUpload", effect=True)):
@@ -184,11 +183,6 @@ def test_a_crash_before_the_copy_costs_nothing(one: World) -> None:
     event = one.put("key")
     version_id = event["Records"][0]["s3"]["object"]["versionId"]
     key, now = LedgerKey(ONE, "key"), SystemClock().now()
-    order = one.ledger_head  # the head does not exist yet
-    del order
-    from s3replicator.decisions.ledger import OrderFacts
-    from s3replicator.decisions.versions import Kind
-
     intent = Intent("nonce", version_id, Kind.OBJECT, now, OrderFacts(None, now))
     one.ledger.lease(
         key, "source-bucket/key", version_id, lease=Lease("dead", now - 1), intent=intent, now=now

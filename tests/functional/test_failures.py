@@ -39,9 +39,7 @@ TERMINAL = [
 
 
 @pytest.mark.parametrize(("fault", "reason"), TERMINAL, ids=[reason for _, reason in TERMINAL])
-def test_what_is_hopeless_is_parked_at_once_with_its_reason(
-    one: World, fault: Fault, reason: str
-) -> None:
+def test_what_is_hopeless_is_parked_at_once_with_its_reason(one: World, fault: Fault, reason: str) -> None:
     """J146, J149, F107."""
     fault.happened = 0
     event = one.put("key")
@@ -163,12 +161,9 @@ def test_what_no_retry_cures_is_parked_in_the_end(one: World) -> None:
     assert told["firstFailure"] < told["lastFailure"]
 
 
-ARCHIVED = {"StorageClass": "GLACIER"}
-
-
 def test_an_archived_object_is_recorded_as_not_eligible(one: World) -> None:
     """B2, L194."""
-    assert one.deliver(one.put("cold", **ARCHIVED)).failed == []
+    assert one.deliver(one.put("cold", StorageClass="GLACIER")).failed == []
 
     row = one.row("cold")
     assert (row.status, row.reason) == ("NOT_ELIGIBLE", "SrcObjectNotEligible")
@@ -262,14 +257,10 @@ def test_a_configuration_that_cannot_be_read_gives_every_message_back(
     assert '"ConfigurationUnreadable"' in capsys.readouterr().out
 
 
-def test_the_last_good_configuration_stays_in_force(
-    one: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_last_good_configuration_stays_in_force(one: World, capsys: pytest.CaptureFixture[str]) -> None:
     one.settings(CONFIGURATION_CACHE_SECONDS="0")
     one.deliver(one.put("first"))
-    one.s3.put_object(
-        Bucket="control-bucket", Key="replication-configuration.json", Body="not json"
-    )
+    one.s3.put_object(Bucket="control-bucket", Key="replication-configuration.json", Body="not json")
 
     assert one.deliver(one.put("second")).failed == []
     assert one.versions("second") == ["content"]
@@ -283,9 +274,7 @@ def test_a_message_that_cannot_be_parked_comes_again(one: World) -> None:
     assert one.row("key").status == "FAILED"
 
 
-def test_failures_are_counted_under_the_native_name(
-    one: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failures_are_counted_under_the_native_name(one: World, capsys: pytest.CaptureFixture[str]) -> None:
     """M202: one failure, with its rule and destination."""
     with faults(denied("CopyObject")):
         one.deliver(one.put("key"))
@@ -295,3 +284,35 @@ def test_failures_are_counted_under_the_native_name(
     assert metrics["OperationsFailedReplication"] == [1.0]
     assert (metrics["RuleId"], metrics["DestinationBucket"]) == ("rule-1", ONE)
     assert metrics["SourceBucket"] == "source-bucket"
+
+
+def test_a_large_object_for_a_destination_the_stack_does_not_have_is_parked(
+    one: World, small_parts: int
+) -> None:
+    one.rules({"Destination": {"Bucket": "arn:aws:s3:::unheard-of"}})
+    one.deliver(one.put_parts("large", [bytes(small_parts), b"rest"]))
+    one.drain()
+
+    assert [told["reason"] for told in one.parked()] == ["DestinationNotInStack"]
+
+
+@pytest.mark.parametrize("function", ["replicate_large", "retry"])
+def test_a_destination_taken_out_during_a_large_copy_is_told(
+    one: World, small_parts: int, function: str
+) -> None:
+    one.deliver(one.put_parts("large", [bytes(small_parts)] * 2))
+    one.deliver(*one.take("large"), to="replicate_large", seconds=60)
+    one.settings(DESTINATIONS=f"{TWO}:eu-west-1")
+
+    assert one.deliver(*one.take("large"), to=function).failed == []
+    assert [told["reason"] for told in one.parked()] == ["DestinationNotInStack"]
+
+
+def test_only_the_rules_that_select_a_version_hear_of_its_failure(world: World) -> None:
+    tagged = {"Filter": {"Tag": {"Key": "k", "Value": "v"}}}
+    world.rules({}, {**tagged, "Destination": {"Bucket": f"arn:aws:s3:::{TWO}"}})
+    world.deliver(world.put("secret", ServerSideEncryption="aws:kms"))
+
+    assert world.row("secret", ONE).status == "NOT_ELIGIBLE"
+    with pytest.raises(AssertionError, match="knows nothing"):
+        world.ledger_head("secret", TWO)

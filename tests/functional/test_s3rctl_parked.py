@@ -243,8 +243,8 @@ def test_everything_can_be_retried_at_once(world: World, s3rctl: Tool, park: Par
 
 @pytest.mark.parametrize("wrong", [[], ["--yes"], ["id", "--all"], ["id", "--reason", "x"]])
 @pytest.mark.parametrize("action", ["retry", "drop"])
-def test_a_selection_must_be_plain(s3rctl: Tool, action: str, wrong: list[str]) -> None:
-    assert s3rctl("parked", action, *wrong).code == 2
+def test_a_selection_must_be_plain(capsys: pytest.CaptureFixture[str], action: str, wrong: list[str]) -> None:
+    assert Tool(capsys)("parked", action, *wrong).code == 2
 
 
 def test_there_may_be_nothing_to_retry(s3rctl: Tool) -> None:

@@ -11,8 +11,6 @@ from s3replicator.decisions.versions import VersionRef
 from tests.functional.s3rctl_tool import Answer, Tool, deploy
 from tests.functional.world import DESTINATIONS, ONE, SOURCE, TWO, World
 
-Status_ = dict[str, Any]
-
 
 @pytest.fixture
 def s3rctl(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tool:
@@ -260,8 +258,8 @@ def test_a_key_is_taken_as_it_is_written(world: World, s3rctl: Tool, key: str) -
 
 
 def test_a_terminal_sees_no_control_character_of_a_key(world: World, s3rctl: Tool) -> None:
-    answer = s3rctl("status", f"s3://{SOURCE}/a\x1b[31mb\tc\nd\\e\u202ef")
-    assert "a\\x1b[31mb\\tc\\nd\\\\e\\u202ef" in answer.out
+    answer = s3rctl("status", f"s3://{SOURCE}/a\x9b31mb\tc\nd\\e\u202ef")
+    assert "a\\x9b31mb\\tc\\nd\\\\e\\u202ef" in answer.out
 
 
 def test_the_table_has_a_line_per_version_and_destination(world: World, s3rctl: Tool) -> None:
@@ -286,10 +284,16 @@ def test_another_bucket_than_the_source_is_refused(s3rctl: Tool) -> None:
 
 
 @pytest.mark.parametrize("url", ["key", f"s3://{SOURCE}", f"s3://{SOURCE}/", "s3:///key", "http://a/b", ""])
-def test_what_is_no_s3_url_is_wrong_usage(s3rctl: Tool, url: str) -> None:
-    answer = s3rctl("status", url)
+def test_what_is_no_s3_url_is_wrong_usage(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    answer = Tool(capsys)("status", url)
     assert answer.code == 2
     assert "s3://bucket/key" in answer.err
+
+
+def test_a_key_that_is_not_utf8_cannot_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Tool(capsys)("status", f"s3://{SOURCE}/\udcff")
+    assert answer.code == 2
+    assert "UTF-8" in answer.err
 
 
 def test_a_configuration_that_cannot_be_used_is_named(world: World, s3rctl: Tool) -> None:

@@ -6,6 +6,7 @@ looks at the destinations.
 
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from s3replicator.adapters.configuration_store import KEY
 from s3replicator.adapters.ledger import INDEX, DynamoLedger
 from s3replicator.decisions.configuration import default_document
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
-from tests.functional.recorder import Recording, recording
+from tests.functional.recorder import ApiCall, Recording, recording
 
 SOURCE: Final = "source-bucket"
 DESTINATIONS: Final = {"replica-one": "us-east-1", "replica-two": "eu-west-1"}
@@ -72,6 +73,8 @@ class World:
     dynamodb: Any = field(init=False)
     ledger: DynamoLedger = field(init=False)
     queues: dict[str, str] = field(init=False)
+    #: What each function has asked of AWS so far.
+    calls: dict[str, list[ApiCall]] = field(default_factory=lambda: defaultdict(list))
     _sequence: int = 0x0055AED6DCD90281E5
 
     def __post_init__(self) -> None:
@@ -115,14 +118,10 @@ class World:
         for name in (SOURCE, CONTROL, *DESTINATIONS):
             region = DESTINATIONS.get(name, "us-east-1")
             where = (
-                {}
-                if region == "us-east-1"
-                else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+                {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
             )
-            self.s3.create_bucket(Bucket=name, **where)
-            self.s3.put_bucket_versioning(
-                Bucket=name, VersioningConfiguration={"Status": "Enabled"}
-            )
+            self.s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True, **where)
+            self.s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
 
     def _make_table(self) -> None:
         self.dynamodb.create_table(
@@ -249,6 +248,7 @@ class World:
         ]
         with recording() as recorded:
             answer = HANDLERS[to].handler({"Records": records}, Context(seconds or TIMEOUTS[to]))
+        self.calls[to] += recorded.calls
         failed = [int(entry["itemIdentifier"]) for entry in answer["batchItemFailures"]]
         return Delivery(failed, recorded)
 
@@ -256,6 +256,7 @@ class World:
         """A bare invocation."""
         with recording() as recorded:
             HANDLERS[to].handler(event, Context(TIMEOUTS[to]))
+        self.calls[to] += recorded.calls
         return recorded
 
     def drain(self) -> None:
@@ -285,9 +286,7 @@ class World:
             if not answer.get("Messages"):
                 return found
             for message in answer["Messages"]:
-                self.sqs.delete_message(
-                    QueueUrl=self.queues[queue], ReceiptHandle=message["ReceiptHandle"]
-                )
+                self.sqs.delete_message(QueueUrl=self.queues[queue], ReceiptHandle=message["ReceiptHandle"])
                 found.append(message)
 
     def sweep(self) -> None:

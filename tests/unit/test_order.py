@@ -1,5 +1,6 @@
 """Which version is newer, told by sequencers where they can tell and by the source's list where not."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -12,6 +13,9 @@ from s3replicator.decisions.versions import Kind, ListedVersion
 from tests.unit.strategies import sequencers
 
 EARLY, LATER = "0055AED6DCD90281E5", "0055AED6DCD90281F0"
+
+
+Facts = Callable[[str | None], OrderFacts]
 
 
 def plain(sequencer: str | None, last_modified: float = 0.0) -> OrderFacts:
@@ -80,7 +84,7 @@ def test_sequencers_decide_between_plain_writes_only(
 
 
 @pytest.mark.parametrize("facts", [plain, uploaded])
-def test_the_list_decides_where_sequencers_cannot(facts: type[OrderFacts]) -> None:
+def test_the_list_decides_where_sequencers_cannot(facts: Facts) -> None:
     listed = listing("new", "old")
     assert place_by_list("new", facts(None), {"old": facts(None)}, listed) is Place.NEWEST
     assert place_by_list("old", facts(None), {"new": facts(None)}, listed) is Place.LATE
@@ -128,13 +132,16 @@ class Written:
 @st.composite
 def histories(draw: st.DrawFn) -> list[Written]:
     """Versions of a key in the order S3 gives them, oldest first."""
-    moments = draw(st.permutations(range(1, draw(st.integers(2, 16)) + 1)))
+    count = draw(st.integers(2, 16))
+    moments = draw(st.permutations(range(1, count + 1)))
     written = []
     while moments:
         started = ended = moments.pop()
-        if moments and draw(st.booleans()):
+        interrupted: bool = draw(st.booleans())
+        if moments and interrupted:
             started, ended = sorted((started, moments.pop()))
-        sequencer = draw(st.none() | st.just(f"{ended:04X}" + draw(st.sampled_from(["", "0", "00"]))))
+        padding = draw(st.sampled_from(["", "0", "00"]))
+        sequencer = draw(st.sampled_from([None, f"{ended:04X}{padding}"]))
         facts = OrderFacts(sequencer, float(started // 3), multipart=started != ended)
         written.append(Written(f"v{started}", started, ended, facts))
     return sorted(written, key=lambda version: version.started)

@@ -1,6 +1,7 @@
 """The rule that decides is the one Amazon S3 would let decide."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -102,12 +103,13 @@ def test_the_order_of_rules_in_the_document_does_not_matter(
 
 
 def rule(
-    id: str, priority: int, prefix: str = "", tags: Iterable[Tag] = (), *, bucket: str = "one", **more: bool
+    name: str, priority: int, prefix: str = "", tags: Iterable[Tag] = (), *, bucket: str = "one"
 ) -> Rule:
-    selected = Filter(prefix, frozenset(tags))
-    return Rule(
-        id, priority, more.get("enabled", True), selected, more.get("markers", False), Destination(bucket)
-    )
+    return Rule(name, priority, True, Filter(prefix, frozenset(tags)), False, Destination(bucket))
+
+
+def off(rule: Rule) -> Rule:
+    return replace(rule, enabled=False)
 
 
 RED = Tag("colour", "red")
@@ -115,7 +117,12 @@ RED = Tag("colour", "red")
 
 @pytest.mark.parametrize(
     ("tags", "chosen"),
-    [([RED], {"one": "red"}), ([Tag("colour", "blue")], {}), ([], {}), ([RED, Tag("x", "y")], {"one": "red"})],
+    [
+        ([RED], {"one": "red"}),
+        ([Tag("colour", "blue")], {}),
+        ([], {}),
+        ([RED, Tag("x", "y")], {"one": "red"}),
+    ],
 )
 def test_a_tag_filter_selects_objects_with_that_key_and_value(
     tags: list[Tag], chosen: dict[str, str]
@@ -152,9 +159,9 @@ def test_the_highest_number_wins_and_every_destination_is_served() -> None:
 
 def test_a_disabled_rule_selects_nothing_and_hides_nothing() -> None:
     """B26."""
-    configuration = Configuration((rule("off", 2, enabled=False), rule("on", 1)))
+    configuration = Configuration((off(rule("off", 2)), rule("on", 1)))
     assert quickly(configuration, "any", frozenset()) == {"one": "on"}
-    assert quickly(Configuration((rule("off", 2, enabled=False),)), "any", frozenset()) == {}
+    assert quickly(Configuration((off(rule("off", 2)),)), "any", frozenset()) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The composition root of the operator tool: finds the stack, and everything else by its outputs."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
@@ -30,30 +30,35 @@ _CLIENT: Final = Config(
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """What the commands need of a stack."""
+    """What the commands need of a stack, each made when it is asked for: a command needs one or two."""
 
     stack: Stack
-    inspection: Inspection
-    configuration: ConfigurationObject
-    parked: Parked
+    region: str | None
+
+    def inspection(self) -> Inspection:
+        ledger = DynamoLedger(_client("dynamodb", self.region), self.stack.ledger_table)
+        return Inspection(S3Source(_client("s3", self.region)), ledger, Threads(_THREADS))
+
+    def configuration(self) -> ConfigurationObject:
+        return ConfigurationObject(_client("s3", self.region), self.stack.control_bucket)
+
+    def parked(self) -> Parked:
+        stack = self.stack
+        queue = SqsParkedQueue(_client("sqs", self.region), stack.parked_queue_url, stack.ingest_queue_url)
+        return Parked(queue, Threads(_THREADS), SystemClock())
 
 
 def operator_of(stack_name: str, region: str | None) -> Operator:
     """Raises ``StackUnusable``."""
     try:
-        session = boto3.session.Session(region_name=region)
-        cloudformation = session.client("cloudformation", config=_CLIENT)
+        cloudformation = _client("cloudformation", region)
     # The SDK tells of an unknown profile or region by one, of an endpoint that is no URL by the other.
     except (BotoCoreError, ValueError) as error:
         raise StackUnusable(f"AWS cannot be reached: {error}") from error
-    stack = read_stack(cloudformation, stack_name)
-    s3, sqs = session.client("s3", config=_CLIENT), session.client("sqs", config=_CLIENT)
-    ledger = DynamoLedger(session.client("dynamodb", config=_CLIENT), stack.ledger_table)
-    threads = Threads(_THREADS)
-    queue = SqsParkedQueue(sqs, stack.parked_queue_url, stack.ingest_queue_url)
-    return Operator(
-        stack=stack,
-        inspection=Inspection(S3Source(s3), ledger, threads),
-        configuration=ConfigurationObject(s3, stack.control_bucket),
-        parked=Parked(queue, threads, SystemClock()),
-    )
+    return Operator(read_stack(cloudformation, stack_name), region)
+
+
+def _client(service: str, region: str | None) -> Any:
+    # The stubs know a service by its literal name only.
+    make: Any = boto3.client
+    return make(service, region_name=region, config=_CLIENT)

@@ -157,6 +157,10 @@ class Ledger(Protocol):
         """A row that has spilled."""
         ...
 
+    def peek(self, key: LedgerKey, version_id: str) -> Row | None:
+        """A row, wherever it is, without a lease: it may change at any time, unless it is final."""
+        ...
+
     def put_rows(self, key: LedgerKey, source: str, rows: Mapping[str, Row]) -> None:
         """Write rows as items of their own."""
         ...
@@ -170,7 +174,7 @@ class Ledger(Protocol):
         ...
 
     def count_open(self, destination: str) -> int:
-        """How many keys of a destination have open work, due or not."""
+        """How many keys of a destination have open work, due or not; thousands are not counted on."""
         ...
 
     def postpone(self, key: LedgerKey, due: float) -> None:

@@ -1,5 +1,6 @@
 """What the template tells a function, through its environment. The only reader of it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -70,10 +71,13 @@ class _Reader:
     def number(self, name: str) -> float:
         value = self.text(name)
         try:
-            return float(value or 0)
+            number = float(value or 0)
         except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
             self.problems.append(f"{name} is {value!r}, not a number")
             return 0
+        return number
 
     def destinations(self, name: str) -> dict[str, str]:
         regions: dict[str, str] = {}
@@ -83,4 +87,6 @@ class _Reader:
                 regions[bucket] = region
             elif entry:
                 self.problems.append(f"{name} has {entry!r}, not bucket:region")
+        if not regions and self._environment.get(name):
+            self.problems.append(f"{name} names no destination")
         return regions

@@ -1,6 +1,7 @@
 """Read a replication configuration document: JSON, then its schema, then what its rules say together."""
 
 import json
+from collections import Counter
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Protocol
@@ -44,17 +45,27 @@ def parse_document(text: str | bytes) -> dict[str, Any]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """JSON lets a name appear twice and keeps the last one; one of the two is a mistake."""
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name!r} appears twice in the same object")
-    return dict(pairs)
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{name!r} appears twice in the same object")
+    return unique
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(files("s3replicator").joinpath(SCHEMA).read_text())
+    return schema
+
+
+def _definitions() -> dict[str, Any]:
+    definitions: dict[str, Any] = _schema()["definitions"]
+    return definitions
 
 
 @cache
 def _validator() -> _Validator:
-    schema = json.loads(files("s3replicator").joinpath(SCHEMA).read_text())
-    compiled: _Validator = fastjsonschema.compile(schema)
+    compiled: _Validator = fastjsonschema.compile(_schema())
     return compiled
 
 
@@ -73,6 +84,9 @@ def _explain(error: fastjsonschema.JsonSchemaValueException) -> InvalidConfigura
         case "additionalProperties":
             problem = _unknown_names(error)
         case "required":
+            refused = _refused_member(error)
+            if refused is not None:
+                return refused
             problem = _missing_names(error)
         case _:
             problem = _bad_value(error)
@@ -92,6 +106,16 @@ def _unknown_names(error: fastjsonschema.JsonSchemaValueException) -> str:
 
 def _is_refused(schema: dict[str, Any]) -> bool:
     return "not" in schema or schema.get("$ref") == "#/definitions/NotYet"
+
+
+def _refused_member(error: fastjsonschema.JsonSchemaValueException) -> InvalidConfiguration | None:
+    """What is missing is often only the other half of a member this release refuses: say that instead."""
+    for name, schema in error.definition["properties"].items():
+        if name in error.value and _is_refused(schema):
+            told = _definitions()["NotYet"] if "$ref" in schema else schema
+            field = f"{error.name}.{name}".replace("data.", "", 1)
+            return InvalidConfiguration(told["x-error"], field, f"is not accepted; {told['x-fix']}")
+    return None
 
 
 def _missing_names(error: fastjsonschema.JsonSchemaValueException) -> str:

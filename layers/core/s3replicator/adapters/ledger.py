@@ -118,6 +118,15 @@ class DynamoLedger:
             )
         return read_row(answer["Item"])[1] if "Item" in answer else None
 
+    def peek(self, key: LedgerKey, version_id: str) -> Row | None:
+        with _ledger_failures():
+            answer = self._client.get_item(TableName=self._table, Key=head_key(key), ConsistentRead=True)
+        if "Item" not in answer:
+            return None
+        head = read_head(answer["Item"])
+        row = head.rows.get(version_id)
+        return self.row(key, version_id) if row is None and head.spilled else row
+
     def put_rows(self, key: LedgerKey, source: str, rows: Mapping[str, Row]) -> None:
         for version_id, row in rows.items():
             with _ledger_failures():
@@ -149,19 +158,19 @@ class DynamoLedger:
                 yield key_of(item), read_head(item)
 
     def count_open(self, destination: str) -> int:
-        pages = (
-            page
-            for number in range(SHARDS)
-            for page in self._pages(
-                IndexName=INDEX,
-                Select="COUNT",
-                KeyConditionExpression="#open = :shard",
-                ExpressionAttributeNames={"#open": "open"},
-                ExpressionAttributeValues=encode({":shard": shard_name(destination, number)}),
-            )
-        )
         with _ledger_failures():
-            return sum(page["Count"] for page in pages)
+            answers = [
+                self._client.query(
+                    TableName=self._table,
+                    IndexName=INDEX,
+                    Select="COUNT",
+                    KeyConditionExpression="#open = :shard",
+                    ExpressionAttributeNames={"#open": "open"},
+                    ExpressionAttributeValues=encode({":shard": shard_name(destination, number)}),
+                )
+                for number in range(SHARDS)
+            ]
+        return sum(answer["Count"] for answer in answers)
 
     def postpone(self, key: LedgerKey, due: float) -> None:
         try:

@@ -45,8 +45,8 @@ def versions_of(client: Any, bucket: str, key: str) -> Sequence[ListedVersion]:
             for entry in page.get(name, [])
             if entry["Key"] == key
         }
-        found += [entries[version_id] for version_id in page[_ORDER] if version_id in entries]
-        # The key itself is the first of all keys that begin with it.
+        # The key itself is the first of all keys that begin with it; an id such as "null" is not its alone.
+        found += [entries.pop(version_id) for version_id in page[_ORDER] if version_id in entries]
         if any(entry["Key"] != key for entry in page.get("Versions", [])) or any(
             entry["Key"] != key for entry in page.get("DeleteMarkers", [])
         ):

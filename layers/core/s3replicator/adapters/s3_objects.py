@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -38,7 +39,6 @@ def checksum_of(answer: Mapping[str, Any]) -> Checksum | None:
 
 
 def source_object(ref: VersionRef, answer: Mapping[str, Any]) -> SourceObject:
-    until = answer.get("ObjectLockRetainUntilDate")
     return SourceObject(
         ref=ref,
         size=answer["ContentLength"],
@@ -58,13 +58,18 @@ def source_object(ref: VersionRef, answer: Mapping[str, Any]) -> SourceObject:
         restored='ongoing-request="false"' in answer.get("Restore", ""),
         encryption=answer.get("ServerSideEncryption"),
         checksum=checksum_of(answer),
-        lock=Lock(
-            mode=answer.get("ObjectLockMode"),
-            until=until.timestamp() if until else None,
-            legal_hold=answer.get("ObjectLockLegalHoldStatus"),
-        ),
+        lock=_lock_in_force(answer),
         native_replica=answer.get("ReplicationStatus") == "REPLICA",
     )
+
+
+def _lock_in_force(answer: Mapping[str, Any]) -> Lock:
+    """S3 goes on showing a retention that has run out, and refuses it for a new object."""
+    hold = answer.get("ObjectLockLegalHoldStatus")
+    until = answer.get("ObjectLockRetainUntilDate")
+    if until is None or until <= datetime.now(UTC):
+        return Lock(legal_hold=hold)
+    return Lock(answer.get("ObjectLockMode"), until.timestamp(), hold)
 
 
 def source_marker(ref: VersionRef, headers: Mapping[str, str]) -> SourceMarker:

@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketReplication.html
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,7 +61,8 @@ def from_document(document: Mapping[str, Any], source_bucket: str | None = None)
 
     Raises ``InvalidConfiguration`` where its rules contradict each other, or the bucket they are for.
     """
-    rules = tuple(_rule(index, rule) for index, rule in enumerate(document["Rules"]))
+    names = _names(document["Rules"])
+    rules = tuple(_rule(name, rule) for name, rule in zip(names, document["Rules"], strict=True))
     _check_destinations(rules, source_bucket)
     _check_ids(rules)
     _check_priorities(rules)
@@ -86,10 +87,22 @@ def default_document(buckets: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _rule(index: int, rule: Mapping[str, Any]) -> Rule:
+def _names(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A rule without an ID gets one by its place, that nobody else has."""
+    given = {rule["ID"] for rule in rules if rule.get("ID")}
+    names = []
+    for number, rule in enumerate(rules, start=1):
+        name = f"rule-{number}"
+        while name in given:
+            name = f"{name}-"
+        names.append(rule.get("ID") or name)
+    return names
+
+
+def _rule(name: str, rule: Mapping[str, Any]) -> Rule:
     destination = rule["Destination"]
     return Rule(
-        id=rule.get("ID") or f"rule-{index + 1}",
+        id=name,
         priority=rule["Priority"],
         enabled=rule["Status"] == "Enabled",
         filter=_filter(rule["Filter"]),

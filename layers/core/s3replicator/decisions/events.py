@@ -18,6 +18,9 @@ from s3replicator.decisions.versions import Kind, VersionRef
 #: The object we add to a record of our own: which destination it is for, and what happened so far.
 ENVELOPE: Final = "s3replicator"
 
+#: Seconds since the epoch, in the year 10000: later than any time a record can name.
+_END_OF_TIME: Final = 253402300800
+
 _HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]+")
 
 
@@ -152,7 +155,7 @@ def _text(record: Mapping[str, Any], *path: str) -> str:
         value = value.get(name) if isinstance(value, dict) else None
     if not isinstance(value, str) or not value:
         raise UnreadableEvent(f"the record has no {'.'.join(path)}")
-    return value
+    return _utf8(value, path[-1])
 
 
 def _optional_text(record: Mapping[str, Any], name: str) -> str | None:
@@ -161,6 +164,15 @@ def _optional_text(record: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise UnreadableEvent(f"{name} is {value!r}, not text")
+    return _utf8(value, name)
+
+
+def _utf8(value: str, name: str) -> str:
+    """JSON can name half of a character; nothing that is sent or stored can hold it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UnreadableEvent(f"{name} {value!a} is not UTF-8") from None
     return value
 
 
@@ -195,8 +207,8 @@ def _upload(envelope: Mapping[str, Any]) -> Upload | None:
     if stored is None:
         return None
     started = stored.get("started") if isinstance(stored, dict) else None
-    if not isinstance(started, int | float):
-        raise UnreadableEvent(f"{ENVELOPE}.upload.started is {started!r}, not a time")
+    if not isinstance(started, int | float) or not 0 <= started < _END_OF_TIME:
+        raise UnreadableEvent(f"{ENVELOPE}.upload.started is not a time")
     return Upload(_text(envelope, "upload", "id"), _text(envelope, "upload", "nonce"), float(started))
 
 
@@ -208,7 +220,7 @@ def build_record(
     event_time: float,
 ) -> dict[str, Any]:
     """An event record for a version the ledger knows, as S3 would have sent it."""
-    stored: dict[str, Any] = {"key": quote_plus(ref.key), "versionId": ref.version_id}
+    stored: dict[str, Any] = {"key": quote_plus(ref.key, safe="/"), "versionId": ref.version_id}
     if sequencer is not None:
         stored["sequencer"] = sequencer
     moment = datetime.fromtimestamp(event_time, UTC)

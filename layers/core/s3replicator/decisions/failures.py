@@ -124,6 +124,11 @@ class Call(StrEnum):
 #: Requests that make a version visible when they succeed.
 PUBLISHING: Final = frozenset({Call.DST_COPY, Call.DST_MARK, Call.DST_COMPLETE})
 
+_SOURCE_READS: Final = frozenset({Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST})
+
+#: Requests that name the source version: a missing key or version can only be that one.
+_SOURCE_NAMED: Final = _SOURCE_READS | {Call.DST_COPY, Call.DST_PART}
+
 _DENIED: Final[Mapping[Call, Reason]] = {
     Call.SRC_READ: Reason.SRC_GET_NOT_PERMITTED,
     Call.SRC_TAGS: Reason.SRC_GET_TAGGING_NOT_PERMITTED,
@@ -162,16 +167,23 @@ _THROTTLES: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-_CONFLICTS: Final = frozenset(
-    {"ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "BadDigest"}
+# An upload that is gone is begun anew; a pinned ETag that differs means that what we read was replaced.
+_TRANSIENT: Final = frozenset(
+    {
+        "BadDigest",
+        "ConditionalRequestConflict",
+        "NoSuchKey",
+        "NoSuchUpload",
+        "NoSuchVersion",
+        "OperationAborted",
+        "PreconditionFailed",
+        "RequestTimeout",
+    }
 )
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
 _ARCHIVED: Final = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
+_DENIALS: Final = frozenset({"AccessDenied", "AccountProblem", "AllAccessDisabled"})
 _KMS_STATE: Final = frozenset({"KMS.DisabledException", "KMS.KMSInvalidStateException"})
-
-
-def is_source_read(call: Call) -> bool:
-    return call in (Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST)
 
 
 def classify(
@@ -183,35 +195,33 @@ def classify(
     because the retry budget bounds it; what S3 refused outright (4xx) is terminal.
     """
     detail = f"{call}: {code} {message}".strip()
-    error: type[ReplicationError] = TerminalError
-    reason = Reason.REQUEST_REFUSED
-    if code in _THROTTLES or status in (429, 503):
-        error, reason = RetryableError, Reason.THROTTLED
-    elif code in _CONFLICTS or status >= 500 or status in (0, 200, 409):
-        error, reason = RetryableError, Reason.UNAVAILABLE
-    elif code in _GONE:
-        # The destination of a publish needs no existing key, so only the source can be missing.
-        error, reason = SourceGone, Reason.SRC_VERSION_NOT_FOUND
-    elif code == "PreconditionFailed":
-        # The pinned ETag of an immutable version differs: whatever we looked at has been replaced.
-        error, reason = RetryableError, Reason.UNAVAILABLE
-    elif code == "NoSuchUpload":
-        error, reason = RetryableError, Reason.UNAVAILABLE
-    elif code == "NoSuchBucket":
-        reason = Reason.SRC_BUCKET_NOT_FOUND if is_source_read(call) else Reason.DST_BUCKET_NOT_FOUND
-    elif code in _ARCHIVED:
-        error, reason = NotEligible, Reason.SRC_OBJECT_NOT_ELIGIBLE
-    elif code in _KMS_STATE:
-        reason = (
-            Reason.SRC_KMS_KEY_INVALID_STATE if is_source_read(call) else Reason.DST_KMS_KEY_INVALID_STATE
-        )
-    elif code == "KMS.NotFoundException":
-        reason = Reason.DST_KMS_KEY_NOT_FOUND
-    elif code in ("AccessDenied", "AllAccessDisabled", "AccountProblem") or status == 403:
-        named = _ACTION_IN_MESSAGE.search(message)
-        reason = _DENIED_ACTION.get(named.group(1), _DENIED[call]) if named else _DENIED[call]
-    elif "ObjectLock" in code or "Object Lock" in message:
-        reason = Reason.DST_LOCK_CONFIG_MISSING
+    error, reason = _verdict(call, code, status, message)
     if error is RetryableError and call in PUBLISHING:
         error = AmbiguousWrite
     return error(reason, detail, request_id)
+
+
+def _verdict(call: Call, code: str, status: int, message: str) -> tuple[type[ReplicationError], Reason]:
+    of_source = call in _SOURCE_READS
+    if code in _THROTTLES or status in (429, 503):
+        return RetryableError, Reason.THROTTLED
+    if code in _GONE and call in _SOURCE_NAMED:
+        return SourceGone, Reason.SRC_VERSION_NOT_FOUND
+    if code in _TRANSIENT or status >= 500 or status in (0, 200, 409):
+        return RetryableError, Reason.UNAVAILABLE
+    if code == "NoSuchBucket":
+        return TerminalError, Reason.SRC_BUCKET_NOT_FOUND if of_source else Reason.DST_BUCKET_NOT_FOUND
+    if code in _ARCHIVED:
+        return NotEligible, Reason.SRC_OBJECT_NOT_ELIGIBLE
+    if code in _KMS_STATE:
+        state = Reason.SRC_KMS_KEY_INVALID_STATE if of_source else Reason.DST_KMS_KEY_INVALID_STATE
+        return TerminalError, state
+    if code == "KMS.NotFoundException":
+        missing = Reason.SRC_KMS_KEY_INVALID_STATE if of_source else Reason.DST_KMS_KEY_NOT_FOUND
+        return TerminalError, missing
+    if code in _DENIALS or status == 403:
+        named = _ACTION_IN_MESSAGE.search(message)
+        return TerminalError, _DENIED_ACTION.get(named.group(1), _DENIED[call]) if named else _DENIED[call]
+    if not of_source and ("ObjectLock" in code or "Object Lock" in message):
+        return TerminalError, Reason.DST_LOCK_CONFIG_MISSING
+    return TerminalError, Reason.REQUEST_REFUSED

@@ -7,9 +7,9 @@ from typing import Final
 
 from s3replicator.decisions.configuration import Rule
 from s3replicator.decisions.failures import Reason
-from s3replicator.decisions.ledger import Head, Row, Status, recency
-from s3replicator.decisions.stamp import Stamp, place_of
-from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject
+from s3replicator.decisions.ledger import Head, OrderFacts, Row, Status, recency
+from s3replicator.decisions.order import sequencer_rank
+from s3replicator.decisions.versions import Kind, ListedVersion
 
 
 class State(StrEnum):
@@ -100,12 +100,12 @@ class History:
             )
         return None
 
-    def facts(self) -> Mapping[str, tuple[Kind, float, str]]:
-        """Of every version: its kind, and what orders it roughly."""
-        known = {version_id: (row.kind, *recency(row.order)) for version_id, row in self.rows.items()}
+    def known(self) -> Mapping[str, tuple[Kind, OrderFacts]]:
+        """Of every version: its kind, and what orders it."""
+        known = {version_id: (row.kind, row.order) for version_id, row in self.rows.items()}
         intent = self.head.intent if self.head else None
         if intent is not None:
-            known.setdefault(intent.version_id, (intent.kind, *recency(intent.order)))
+            known.setdefault(intent.version_id, (intent.kind, intent.order))
         return known
 
 
@@ -142,29 +142,35 @@ def awaited(destination: str, rule: Rule) -> AtDestination:
     return AtDestination(destination, State.PENDING, rule=rule.id, detail=detail)
 
 
-def is_replica(version: SourceObject) -> bool:
-    """True for a replica, ours or Amazon's. A user's copy of one lies elsewhere than its stamp says."""
-    stamp = Stamp.read(version.metadata)
-    here = place_of(version.ref.bucket, version.ref.key)
-    return version.native_replica or (stamp is not None and stamp.place == here)
-
-
 def with_unlisted(
     listed: Sequence[ListedVersion], histories: Iterable[History]
 ) -> list[tuple[ListedVersion, bool]]:
-    """The source's list, newest first, and what only the ledger still knows put in by its time.
+    """The source's list, newest first, and what only the ledger still knows put in where it stood.
 
     Each with whether the source lists it. The source's own order is never changed.
     """
-    at_source = {version.version_id for version in listed}
-    gone: dict[str, tuple[Kind, float, str]] = {}
+    known: dict[str, tuple[Kind, OrderFacts]] = {}
     for history in histories:
-        gone |= {vid: facts for vid, facts in history.facts().items() if vid not in at_source}
+        known |= history.known()
+    orders = {version_id: order for version_id, (_, order) in known.items()}
     merged = [(version, True) for version in listed]
-    # Oldest first, so that among those put at the same place the newest comes to stand in front.
-    for version_id, (kind, modified, _) in sorted(gone.items(), key=lambda entry: entry[1][1:]):
-        index = next((i for i, (version, _) in enumerate(merged) if version.last_modified <= modified), None)
+    at_source = {version.version_id for version in listed}
+    gone = [version_id for version_id in known if version_id not in at_source]
+    # Oldest first, so that each is put in front of the older ones.
+    for version_id in sorted(gone, key=lambda gone_id: recency(orders[gone_id])):
+        kind, order = known[version_id]
+        behind = (i for i, (other, _) in enumerate(merged) if _is_newer(order, other, orders))
         merged.insert(
-            len(merged) if index is None else index, (ListedVersion(version_id, kind, modified), False)
+            next(behind, len(merged)), (ListedVersion(version_id, kind, order.last_modified), False)
         )
     return merged
+
+
+def _is_newer(order: OrderFacts, other: ListedVersion, orders: Mapping[str, OrderFacts]) -> bool:
+    """Times have steps of a second; within one, sequencers tell where the ledger has them."""
+    if order.last_modified != other.last_modified:
+        return order.last_modified > other.last_modified
+    sequencer = orders[other.version_id].sequencer if other.version_id in orders else None
+    if order.sequencer is None or sequencer is None:
+        return False
+    return sequencer_rank(order.sequencer) > sequencer_rank(sequencer)

@@ -53,7 +53,7 @@ def parked(
         "requestId": row.request_id,
     }
     envelope = {**said, "detail": row.detail}
-    attributes = {name: str(value) for name, value in said.items() if value is not None}
+    attributes = {name: str(value) for name, value in said.items() if value not in (None, "")}
     return event(change.record, envelope), attributes
 
 

@@ -23,8 +23,9 @@ from s3replicator.decisions.versions import (
 
 _ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
-_ONLY_COMPOSITE: Final = frozenset({"SHA1", "SHA256"})
-_ONLY_FULL_OBJECT: Final = frozenset({"CRC64NVME"})
+#: What S3 computes over a whole multipart object; of the others it knows only sums of the parts' sums.
+_FULL_OBJECT_UPLOADS: Final = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
+_ONLY_FULL_OBJECT: Final = "CRC64NVME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,9 @@ def _stored(source: SourceObject, rule: Rule) -> dict[str, Any]:
 
 def _is_full_object_upload(checksum: Checksum) -> bool:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html"""
-    if checksum.algorithm in _ONLY_FULL_OBJECT:
+    if checksum.algorithm == _ONLY_FULL_OBJECT:
         return True
-    return checksum.full_object and checksum.algorithm not in _ONLY_COMPOSITE
+    return checksum.full_object and checksum.algorithm in _FULL_OBJECT_UPLOADS
 
 
 def expected_upload_checksum(source: SourceObject) -> Checksum | None:
@@ -146,6 +147,14 @@ def is_proven(source: SourceObject, published: Published) -> bool:
         return ours == theirs
     plain_md5 = "-" not in source.etag and published.encryption == source.encryption
     return plain_md5 and source.etag == published.etag
+
+
+def is_disproven(source: SourceObject, published: Published) -> bool:
+    """True if the answer to a CopyObject shows that the replica holds other bytes."""
+    ours, theirs = source.checksum, published.checksum
+    if not (ours and theirs and ours.full_object and theirs.full_object):
+        return False
+    return ours.algorithm == theirs.algorithm and ours.value != theirs.value
 
 
 def matches(source: SourceObject, replica: ReplicaHead) -> bool:

@@ -9,14 +9,14 @@ from s3replicator.decisions.versions import Tag
 def contenders(configuration: Configuration, key: str) -> dict[str, tuple[Rule, ...]]:
     """By destination bucket, the enabled rules that could decide for ``key``, the strongest first.
 
-    A rule without tags matches whatever the object's tags are, so nothing below it is listed.
+    A rule that asks for all the tags a stronger one asks for can never win, and is not listed.
     """
     chosen: dict[str, list[Rule]] = {}
     for rule in sorted(configuration.rules, key=lambda rule: -rule.priority):
         if not rule.enabled or not key.startswith(rule.filter.prefix):
             continue
         stronger = chosen.setdefault(rule.destination.bucket, [])
-        if not stronger or stronger[-1].filter.tags:
+        if not any(held.filter.tags <= rule.filter.tags for held in stronger):
             stronger.append(rule)
     return {bucket: tuple(rules) for bucket, rules in chosen.items()}
 

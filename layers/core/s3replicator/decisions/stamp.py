@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from s3replicator.decisions.versions import VersionRef
+from s3replicator.decisions.versions import SourceObject, VersionRef
 
 RESERVED: Final = "s3replicator-"
 _SOURCE: Final = f"{RESERVED}source"
@@ -46,6 +46,13 @@ class Stamp:
             _NONCE: self.nonce,
             _PLACE: self.place,
         }
+
+
+def is_replica(version: SourceObject) -> bool:
+    """True for a replica, ours or Amazon's. A user's copy of one lies elsewhere than its stamp says."""
+    stamp = Stamp.read(version.metadata)
+    here = place_of(version.ref.bucket, version.ref.key)
+    return version.native_replica or (stamp is not None and stamp.place == here)
 
 
 def place_of(bucket: str, key: str) -> str:

@@ -159,14 +159,11 @@ class Batch:
         return [self._within_stack(work) for work in works]
 
     def _within_stack(self, work: Work) -> Work:
-        if work.destination in self._engine.destinations:
-            return work
-        known = ", ".join(sorted(self._engine.destinations))
-        failure = TerminalError(
-            Reason.DESTINATION_NOT_IN_STACK,
-            f"the stack's parameter Destinations does not name {work.destination!r}, only {known}",
-        )
-        return replace(work, failure=failure)
+        try:
+            self._engine.destination(work.destination)
+        except TerminalError as failure:
+            return replace(work, failure=failure)
+        return work
 
     def _run(self, works: Sequence[Work], deadline: float) -> Iterable[tuple[Work, Outcome]]:
         try:

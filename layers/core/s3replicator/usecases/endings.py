@@ -113,11 +113,11 @@ def to_large_lane(engine: Engine, work: Work, outcome: Outcome, delay: float = 0
 def discard_upload(engine: Engine, work: Work) -> None:
     """Abort the upload the change carries. What cannot be aborted now is left to the bucket's lifecycle
     rule: it is invisible, and its version is settled."""
-    upload = work.change.upload
-    if upload is None:
+    upload, bucket = work.change.upload, engine.destinations.get(work.destination)
+    if upload is None or bucket is None:
         return
     try:
-        engine.destinations[work.destination].abort(work.change.key, upload.upload_id)
+        bucket.abort(work.change.key, upload.upload_id)
     except ReplicationError:
         return
 

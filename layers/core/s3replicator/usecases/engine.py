@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from s3replicator.decisions.backoff import RetryPolicy
+from s3replicator.decisions.failures import Reason, TerminalError
 from s3replicator.ports import Clock, DestinationBucket, Dice, Ledger, Outbox, Parallel, Source
 
 
@@ -29,6 +30,17 @@ class Engine:
     dice: Dice
     parallel: Parallel
     timing: Timing
+
+    def destination(self, name: str) -> DestinationBucket:
+        """Raises ``TerminalError`` if the stack does not have it, or not any more."""
+        try:
+            return self.destinations[name]
+        except KeyError:
+            raise TerminalError(
+                Reason.DESTINATION_NOT_IN_STACK,
+                f"the stack's parameter Destinations does not name {name!r}, only"
+                f" {', '.join(sorted(self.destinations))}",
+            ) from None
 
     def may_publish(self, deadline: float) -> bool:
         """False when a visible write begun now might outlive this worker."""

@@ -12,12 +12,12 @@ from s3replicator.decisions.inspection import (
     State,
     VersionReport,
     awaited,
-    is_replica,
     of_another_key,
     with_unlisted,
 )
 from s3replicator.decisions.ledger import LedgerKey, source_name
 from s3replicator.decisions.rules import contenders, needs_tags, winner
+from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, Tag, VersionRef
 from s3replicator.ports import Ledger, Parallel, Source
 

@@ -55,6 +55,10 @@ class LargeCopy:
 
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
         """
+        settled = self._engine.ledger.peek(work.key, work.version_id)
+        if settled is not None and settled.final:
+            # A duplicate, or what a dead worker left unsettled: nothing has to be copied for either.
+            return self._without_copying(work, deadline)
         try:
             work, prepared = self._prepare(work, deadline)
         except _PartsFailed as stopped:
@@ -73,9 +77,7 @@ class LargeCopy:
                 return self._resume_later(work, delay=self._engine.timing.defer)
             case Conflict():
                 discard_upload(self._engine, work)
-                without = _without_upload(work)
-                [(_, outcome)] = KeyPass(self._engine, FastPath()).run([without], deadline)
-                return outcome
+                return self._without_copying(_without_upload(work), deadline)
             case Granted():
                 assert leased is not None
                 return self._publish(leased, work, prepared)
@@ -84,7 +86,7 @@ class LargeCopy:
 
     def _prepare(self, work: Work, deadline: float) -> tuple[Work, _Prepared]:
         """Start the upload, or go on with the one the change carries, and copy the parts it lacks."""
-        source, bucket = self._source(work), self._engine.destinations[work.destination]
+        source, bucket = self._source(work), self._engine.destination(work.destination)
         check_eligible(source, large=True)
         upload = work.change.upload
         have = bucket.parts(work.change.key, upload.upload_id) if upload else None
@@ -136,21 +138,23 @@ class LargeCopy:
         return to_large_lane(self._engine, work, outcome, delay)
 
     def _record_failure(self, work: Work, failure: ReplicationError, deadline: float) -> Outcome:
-        failed = replace(work, failure=failure)
-        [(_, outcome)] = KeyPass(self._engine, FastPath()).run([failed], deadline)
+        return self._without_copying(replace(work, failure=failure), deadline)
+
+    def _without_copying(self, work: Work, deadline: float) -> Outcome:
+        [(_, outcome)] = KeyPass(self._engine, FastPath()).run([work], deadline)
         return outcome
 
     # -- under the lease
 
     def _publish(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Outcome:
+        if not leased.fit:
+            return self._hand_over(leased, work, Reason.UNSETTLED)
         row = leased.row(work.version_id)
         if row is not None and row.final:
             leased.withdraw()
             leased.release()
             discard_upload(self._engine, work)
             return work.outcome(Result.DUPLICATE, row, reason=row.status)
-        if not leased.fit:
-            return self._hand_over(leased, work, Reason.UNSETTLED)
         if leased.place(work) is not Place.NEWEST:
             # The list decides where a finished upload would stand, and that is not on top.
             discard_upload(self._engine, work)

@@ -18,9 +18,10 @@ from s3replicator.decisions.ledger import (
     Row,
     Status,
     source_name,
+    source_ref,
 )
 from s3replicator.decisions.order import Place, place_by_list, place_by_sequencer
-from s3replicator.decisions.replica import copy_request, is_proven, matches
+from s3replicator.decisions.replica import copy_request, is_disproven, is_proven, matches
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
 from s3replicator.ports import DestinationBucket, Granted, LeaseAnswer
@@ -51,7 +52,7 @@ class LeasedKey:
 
     @property
     def bucket(self) -> DestinationBucket:
-        return self._engine.destinations[self.key.destination]
+        return self._engine.destination(self.key.destination)
 
     # -- rows
 
@@ -71,10 +72,13 @@ class LeasedKey:
         place = place_by_sequencer(work.order, live)
         if place is not Place.UNKNOWN:
             return place
+        return place_by_list(work.version_id, work.order, live, self._listed_at_source())
+
+    def _listed_at_source(self) -> Sequence[ListedVersion]:
         if self._source_list is None:
-            change = work.change
-            self._source_list = self._engine.source.versions(change.bucket, change.key)
-        return place_by_list(work.version_id, work.order, live, self._source_list)
+            ref = source_ref(self.head.source, "")
+            self._source_list = self._engine.source.versions(ref.bucket, ref.key)
+        return self._source_list
 
     # -- writes of the head
 
@@ -170,11 +174,22 @@ class LeasedKey:
         first = next((v.version_id for v in listed if v.version_id in known), None)
         return first == replica
 
+    def report_order(self) -> None:
+        """Say so in the row if the newest replica does not stand on top: what was published while others
+        were at work may have come to lie anywhere. Takes effect with the next write."""
+        live = self.head.live()
+        newest = next((v.version_id for v in self._listed_at_source() if v.version_id in live), None)
+        row = self.row(newest) if newest is not None else None
+        if newest is not None and row is not None and not self.is_on_top(row.replica):
+            self.set_row(newest, replace(row, reason=Reason.OUT_OF_ORDER))
+
     def _verified(self, row: Row, work: Work, published: Published) -> Row:
         """Verified from the answer where it can be compared, else by one look at the replica."""
         if not isinstance(work.source, SourceObject) or is_proven(work.source, published):
             return row
         reason = Reason.VERIFICATION_FAILED
+        if is_disproven(work.source, published):
+            return replace(row, status=Status.FAILED, reason=reason, detail="the checksums differ")
         try:
             replica = self.bucket.head(work.change.key, published.version_id)
         except ReplicationError as failure:

@@ -31,6 +31,7 @@ class SettlingPath:
         return False
 
     def leave(self, leased: LeasedKey) -> Reason | None:
-        if not leased.in_doubt:
+        if leased.head.unsettled and not leased.in_doubt:
+            leased.report_order()
             leased.head = replace(leased.head, unsettled=False)
         return None

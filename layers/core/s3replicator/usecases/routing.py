@@ -1,5 +1,6 @@
 """From a change to the work it means: which destinations, by which rule, and what the source holds."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +10,7 @@ from s3replicator.decisions.events import Change, ChangeKind
 from s3replicator.decisions.failures import NotEligible, Reason, ReplicationError, SourceGone
 from s3replicator.decisions.replica import check_eligible
 from s3replicator.decisions.rules import contenders, needs_tags, winner
-from s3replicator.decisions.stamp import Stamp, place_of
+from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, Tag, VersionRef
 from s3replicator.ports import Source
 from s3replicator.usecases.work import Work
@@ -29,18 +30,26 @@ class Router:
             contending = {change.destination: contending.get(change.destination, ())}
         try:
             chosen = self._choose(change, contending)
-            if not any(chosen.values()):
-                return self._closed(change, chosen)
-            version = self._read(change)
         except ReplicationError as failure:
+            # Nobody can say which of them decides, so all of them are told.
             return [
                 Work(change, bucket, next(iter(rules), None), failure=failure)
                 for bucket, rules in contending.items()
             ]
-        if _is_replica(version):
-            return []
-        works = [Work(change, bucket, rule, source=version) for bucket, rule in chosen.items() if rule]
-        return [*works, *self._closed(change, {b: r for b, r in chosen.items() if not r})]
+        closed = [] if change.destination is None else _closed(change, chosen)
+        wanted = {bucket: rule for bucket, rule in chosen.items() if rule is not None}
+        if not wanted:
+            return closed
+        try:
+            version = self._read(change)
+        except ReplicationError as failure:
+            read = [Work(change, bucket, rule, failure=failure) for bucket, rule in wanted.items()]
+        else:
+            if isinstance(version, SourceObject) and is_replica(version):
+                # Replicas are not replicated onward.
+                return []
+            read = [Work(change, bucket, rule, source=version) for bucket, rule in wanted.items()]
+        return read + closed
 
     def _choose(self, change: Change, contending: dict[str, tuple[Rule, ...]]) -> dict[str, Rule | None]:
         tags: frozenset[Tag] = frozenset()
@@ -58,10 +67,11 @@ class Router:
         listed = iter(self.source.versions(change.bucket, change.key))
         if not any(version.version_id == change.version_id for version in listed):
             raise SourceGone(Reason.SRC_VERSION_NOT_FOUND, "the delete marker is no longer listed")
-        below = next((version for version in listed if version.kind is Kind.OBJECT), None)
-        if below is None:
-            return frozenset()
-        return self.source.tags(VersionRef(change.bucket, change.key, below.version_id))
+        for below in listed:
+            if below.kind is Kind.OBJECT:
+                with contextlib.suppress(SourceGone):  # then the one below it is what the marker hides
+                    return self.source.tags(VersionRef(change.bucket, change.key, below.version_id))
+        return frozenset()
 
     def _read(self, change: Change) -> SourceVersion:
         version = self.source.head(change.ref)
@@ -69,19 +79,8 @@ class Router:
             check_eligible(version)
         return version
 
-    def _closed(self, change: Change, chosen: dict[str, Rule | None]) -> Sequence[Work]:
-        """Work we had begun, and that the rules have meanwhile stopped asking for."""
-        if change.destination is None:
-            return []
-        failure = NotEligible(Reason.RULE_GONE, _RULE_GONE)
-        return [Work(change, bucket, None, failure=failure) for bucket in chosen]
 
-
-def _is_replica(version: SourceVersion) -> bool:
-    """Replicas are not replicated onward, ours or Amazon's. A user's copy of a replica carries our stamp
-    too, but lies elsewhere than the stamp says."""
-    if not isinstance(version, SourceObject):
-        return False
-    stamp = Stamp.read(version.metadata)
-    here = place_of(version.ref.bucket, version.ref.key)
-    return version.native_replica or (stamp is not None and stamp.place == here)
+def _closed(change: Change, chosen: dict[str, Rule | None]) -> list[Work]:
+    """Work we had begun, and that the rules have meanwhile stopped asking for."""
+    failure = NotEligible(Reason.RULE_GONE, _RULE_GONE)
+    return [Work(change, bucket, None, failure=failure) for bucket, rule in chosen.items() if rule is None]

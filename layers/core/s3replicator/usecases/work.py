@@ -36,7 +36,8 @@ class Work:
 
     @property
     def large(self) -> bool:
-        return self.size is not None and is_large(self.size)
+        """True if a multipart copy is what has to be done."""
+        return self.failure is None and self.size is not None and is_large(self.size)
 
     @property
     def publishable(self) -> bool:

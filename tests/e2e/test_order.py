@@ -1,0 +1,258 @@
+"""Events that come twice, out of order, or after a worker has died: scenarios E."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from s3replicator.decisions.ledger import Head, Intent, Lease, OrderFacts, Row, Status
+from s3replicator.decisions.stamp import Stamp
+from s3replicator.decisions.versions import Kind, VersionRef
+from tests.e2e.world import FAR, NEAR, SOURCE, Record, World
+
+
+def test_an_event_delivered_twenty_times_makes_one_replica(world: World) -> None:
+    """Scenario 79: in parallel, and again later, also to the function itself."""
+    folder = world.folder("both")
+    key = folder + "object"
+    with world.notifications_held_back() as take:
+        version = world.put(key, b"once")
+        [record] = take(folder, 1)
+    body = json.dumps({"Records": [record]})
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(world.send_together, [[body] * 5] * 4))
+    replicas = {destination: world.arrives(destination, key, version) for destination in (NEAR, FAR)}
+    world.send_together([body] * 3)
+    world.send(record, record)
+    assert world.invoke("ReplicateFunctionName", {"Records": [record]}) == {}
+    assert world.invoke("RetryFunctionName", {"Records": [record]}) == {}
+    world.becomes_quiet()
+    for destination, replica in replicas.items():
+        assert [each.version_id for each in world.versions(destination, key)] == [replica]
+        assert not world.converges(destination, key)
+    assert not world.parked(folder)
+
+
+def test_a_bare_event_is_replicated_like_a_queued_one(world: World) -> None:
+    folder = world.folder("one")
+    key = folder + "a b+c"
+    with world.notifications_held_back() as take:
+        version = world.put(key, b"bare")
+        [record] = take(folder, 1)
+        assert world.invoke("ReplicateFunctionName", {"Records": [record]}) == {}
+        world.arrives_exactly(NEAR, key, version)
+
+
+def test_twenty_writes_to_each_of_fifty_keys_end_with_the_newest_everywhere(world: World) -> None:
+    """Scenario 82."""
+    folder = world.folder("both")
+    keys = [f"{folder}{n:02}" for n in range(50)]
+
+    def write(key: str) -> list[str]:
+        return [world.put(key, f"{key} {n}".encode()) for n in range(20)]
+
+    with ThreadPoolExecutor(10) as threads:
+        written = dict(zip(keys, threads.map(write, keys), strict=True))
+    for key, versions in written.items():
+        for destination in (NEAR, FAR):
+            late = world.converges(destination, key, seconds=90)
+            assert versions[-1] not in late
+    world.becomes_quiet()
+    assert not world.parked(folder)
+
+
+def test_a_busy_key_keeps_its_order_and_does_not_hold_up_others(world: World) -> None:
+    """Scenario 91."""
+    folder = world.folder("one")
+    hot, cold = folder + "hot", folder + "cold"
+    versions = [world.put(hot, str(n).encode()) for n in range(50)]
+    other = world.put(cold, b"other")
+    versions += [world.put(hot, str(n).encode()) for n in range(50, 100)]
+    row = world.ends(NEAR, cold, other)
+    assert row.completed is not None
+    assert row.event_time is not None
+    assert row.completed - row.event_time < 10
+    assert versions[-1] not in world.converges(NEAR, hot)
+
+
+def test_a_version_that_comes_after_a_newer_one_waits_and_is_listed(world: World) -> None:
+    """Scenario 80."""
+    folder = world.folder("one")
+    key = folder + "swapped"
+    with world.notifications_held_back() as take:
+        first, second = world.put(key, b"first"), world.put(key, b"second")
+        records = take(folder, 2)
+    world.send(records[1])
+    replica = world.arrives_exactly(NEAR, key, second)
+    world.send(records[0])
+    world.ends(NEAR, key, first, Status.PENDING)
+    world.becomes_quiet()
+    row = world.rows(NEAR, key)[first]
+    assert (row.status, row.reason, row.due) == (Status.PENDING, "LateVersion", None)
+    assert [each.version_id for each in world.versions(NEAR, key)] == [replica]
+    assert not world.parked(folder)
+    told = json.loads(world.s3rctl("status", f"s3://{SOURCE}/{key}", "--json"))
+    [late] = [one for one in told["versions"] if one["versionId"] == first]
+    assert [(at["status"], at["reason"]) for at in late["destinations"]] == [("PENDING", "LateVersion")]
+    assert world.ledger.count_open(NEAR) > 0
+    # The next version is not held up by the one that waits.
+    third = world.put(key, b"third")
+    world.arrives_exactly(NEAR, key, third)
+    assert world.converges(NEAR, key) == [first]
+
+
+def test_both_versions_in_one_batch_are_copied_in_their_order(world: World) -> None:
+    """Scenarios 80 and 163: swapped within what one worker gets."""
+    folder = world.folder("one")
+    key = folder + "together"
+    with world.notifications_held_back() as take:
+        versions = [world.put(key, str(n).encode()) for n in range(5)]
+        records = take(folder, 5)
+    world.send(*reversed(records))
+    for version in versions:
+        world.arrives_exactly(NEAR, key, version)
+    assert not world.converges(NEAR, key)
+
+
+# -- workers that die
+
+
+class Crash:
+    """A version whose worker has died after it took the lease and announced what it would write."""
+
+    def __init__(self, world: World, lane: str) -> None:
+        self.world = world
+        self.folder = world.folder(lane)
+        self.key = self.folder + "object"
+
+    def write(self, body: bytes) -> tuple[str, Record]:
+        with self.world.notifications_held_back() as take:
+            version = self.world.put(self.key, body)
+            [record] = take(self.folder, 1)
+        return version, record
+
+    def die(self, version: str, record: Record, kind: Kind = Kind.OBJECT, lease: float = -1.0) -> None:
+        """``lease``: how many seconds from now the dead worker's lease ends."""
+        now = time.time()
+        order = OrderFacts(record["s3"]["object"]["sequencer"], now - 5)
+        head = self.world.head(NEAR, self.key) or Head(f"{SOURCE}/{self.key}")
+        intent = Intent(nonce="nonce-of-the-dead", version_id=version, kind=kind, at=now - 4, order=order)
+        left = Head(head.source, Lease("token-of-the-dead", now + lease), intent, head.unsettled, head.rows)
+        self.world.write_head(NEAR, self.key, left)
+
+    def copy(self, version: str) -> str:
+        """What the worker made before it died; returns the replica's version id."""
+        stamp = Stamp.of(VersionRef(SOURCE, self.key, version), "nonce-of-the-dead", NEAR, self.key)
+        answer = self.world.s3.copy_object(
+            Bucket=NEAR,
+            Key=self.key,
+            CopySource={"Bucket": SOURCE, "Key": self.key, "VersionId": version},
+            MetadataDirective="REPLACE",
+            Metadata=stamp.metadata(),
+        )
+        return answer["VersionId"]
+
+    def is_settled(self) -> None:
+        self.world.becomes_quiet()
+        head = self.world.head(NEAR, self.key)
+        assert head is not None
+        assert head.clean
+        assert head.lease is None
+        assert not self.world.parked(self.folder)
+
+
+def test_a_replica_whose_worker_died_before_it_said_so_is_adopted(world: World) -> None:
+    """Scenario 89."""
+    crash = Crash(world, "one")
+    version, record = crash.write(b"x")
+    replica = crash.copy(version)
+    crash.die(version, record)
+    world.send(record)
+    assert world.arrives(NEAR, crash.key, version) == replica
+    crash.is_settled()
+    assert not world.converges(NEAR, crash.key)
+
+
+def test_a_copy_that_was_announced_and_never_made_is_made_once(world: World) -> None:
+    """Scenario 89, the other way."""
+    crash = Crash(world, "one")
+    version, record = crash.write(b"x")
+    crash.die(version, record)
+    world.send(record)
+    world.arrives_exactly(NEAR, crash.key, version)
+    crash.is_settled()
+    assert not world.converges(NEAR, crash.key)
+
+
+def test_a_marker_whose_worker_died_before_it_said_so_is_adopted_in_doubt(world: World) -> None:
+    """Scenario 89: a marker carries no stamp."""
+    crash = Crash(world, "one")
+    world.arrives(NEAR, crash.key, world.put(crash.key, b"x"))
+    with world.notifications_held_back() as take:
+        marker = world.delete(crash.key)
+        [record] = take(crash.folder, 1)
+    replica = world.s3.delete_object(Bucket=NEAR, Key=crash.key)["VersionId"]
+    crash.die(marker, record, Kind.MARKER)
+    world.send(record)
+    row = world.ends(NEAR, crash.key, marker)
+    assert (row.replica, row.doubt) == (replica, True)
+    crash.is_settled()
+    assert not world.converges(NEAR, crash.key)
+
+
+def test_a_new_version_does_not_forget_what_a_dead_worker_left(world: World) -> None:
+    """The dead worker's own event is lost; another version of the key comes along."""
+    crash = Crash(world, "one")
+    version, record = crash.write(b"old")
+    replica = crash.copy(version)
+    crash.die(version, record)
+    newer = world.put(crash.key, b"new")
+    assert world.arrives(NEAR, crash.key, version) == replica
+    world.arrives_exactly(NEAR, crash.key, newer)
+    crash.is_settled()
+    assert not world.converges(NEAR, crash.key)
+
+
+def test_a_key_that_another_worker_holds_is_given_back_alone(world: World) -> None:
+    """Scenario 94: the rest of the batch is done meanwhile."""
+    crash = Crash(world, "one")
+    version, record = crash.write(b"held")
+    others = [f"{crash.folder}other-{n}" for n in range(9)]
+    with world.notifications_held_back() as take:
+        versions = {key: world.put(key, b"x") for key in others}
+        records = take(crash.folder, 9)
+        crash.die(version, record, lease=6.0)
+        free_again = time.time() + 6.0
+        world.send_together([json.dumps({"Records": [one]}) for one in (record, *records)])
+    for key, other in versions.items():
+        row = world.ends(NEAR, key, other)
+        assert row.completed is not None
+        assert row.completed < free_again
+    row = world.ends(NEAR, crash.key, version)
+    assert row.completed is not None
+    assert row.completed >= free_again
+    crash.is_settled()
+    assert not world.converges(NEAR, crash.key)
+
+
+def test_what_is_due_is_sent_round_by_the_sweep(world: World) -> None:
+    """A row that waits for its time, as an attempt that met an outage leaves it."""
+    crash = Crash(world, "one")
+    version, record = crash.write(b"x")
+    now = time.time()
+    row = Row(
+        kind=Kind.OBJECT,
+        status=Status.PENDING,
+        order=OrderFacts(record["s3"]["object"]["sequencer"], now),
+        rule="rule-0",
+        reason="ServiceUnavailable",
+        attempts=2,
+        first_failure=now - 60,
+        last_failure=now - 30,
+        due=now - 1,
+        event_time=now - 60,
+    )
+    world.write_head(NEAR, crash.key, Head(f"{SOURCE}/{crash.key}", rows={version: row}))
+    world.sweep()
+    world.arrives_exactly(NEAR, crash.key, version)
+    crash.is_settled()
+    assert not world.converges(NEAR, crash.key)

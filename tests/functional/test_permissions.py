@@ -1,0 +1,224 @@
+"""The permissions of template.yaml, held against the calls the functions really make: both ways.
+
+The calls are those of every path of test_api_calls. What is granted and used by none of them needs a
+reason here.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from moto import mock_aws
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.conftest import set_environment
+from tests.functional.conftest import count_small_objects_as_large
+from tests.functional.faults import Fault, faults
+from tests.functional.recorder import ApiCall
+from tests.functional.test_api_calls import PATHS
+from tests.functional.world import CONTROL, ONE, SOURCE, World
+
+TEMPLATE: Final[dict[str, Any]] = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
+ROLES: Final = {
+    "replicate": "ReplicateRole",
+    "replicate_large": "ReplicateLargeRole",
+    "retry": "RetryRole",
+}
+
+#: An action on a kind of resource.
+Grant = tuple[str, str]
+
+MISSING_IS_404 = "without it S3 answers 403 for a key that is missing, and gone would look like denied"
+BY_LAMBDA = "asked for by Lambda itself, which reads the queue under the function's role"
+BY_LAMBDA_LOGS = "asked for by Lambda itself, which writes the log"
+LOCK_IN_HEAD = "HeadObject leaves the lock headers out without it"
+
+UNUSED: Final[dict[Grant, str]] = {
+    ("s3:ListBucket", "source bucket"): MISSING_IS_404,
+    ("s3:ListBucket", "destination bucket"): MISSING_IS_404,
+    ("s3:ListBucket", "control bucket"): MISSING_IS_404,
+    ("s3:GetObjectRetention", "source object"): LOCK_IN_HEAD,
+    ("s3:GetObjectLegalHold", "source object"): LOCK_IN_HEAD,
+    ("sqs:ReceiveMessage", "own queue"): BY_LAMBDA,
+    ("sqs:DeleteMessage", "own queue"): BY_LAMBDA,
+    ("sqs:GetQueueAttributes", "own queue"): BY_LAMBDA,
+    ("logs:CreateLogStream", "log"): BY_LAMBDA_LOGS,
+    ("logs:PutLogEvents", "log"): BY_LAMBDA_LOGS,
+}
+
+
+def needed(call: ApiCall) -> Iterator[Grant]:
+    """The permissions one call needs, as the API reference of each operation names them."""
+    arguments = call.arguments
+    if call.service == "s3":
+        yield from _needed_of_s3(call.operation, arguments)
+    elif call.service == "dynamodb":
+        yield f"dynamodb:{call.operation}", "ledger index" if "IndexName" in arguments else "ledger"
+    else:
+        queue = arguments["QueueUrl"].rpartition("/")[2]
+        yield f"sqs:{call.operation.removesuffix('Batch')}", f"{queue} queue"
+
+
+def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
+    bucket = arguments["Bucket"]
+    where = "source" if bucket == SOURCE else "control" if bucket == CONTROL else "destination"
+    version = "Version" if "VersionId" in arguments else ""
+    match operation:
+        case "HeadObject" | "GetObject":
+            yield f"s3:GetObject{version}", f"{where} object"
+        case "GetObjectTagging":
+            yield f"s3:GetObject{version}Tagging", f"{where} object"
+        case "ListObjectVersions":
+            yield "s3:ListBucketVersions", f"{where} bucket"
+        case "CopyObject":
+            yield from {
+                ("s3:GetObjectVersion", "source object"),
+                ("s3:GetObjectVersionTagging", "source object"),
+                ("s3:GetObjectAnnotation", "source object"),
+                # The API reference names only the one above; of every other read IAM knows both.
+                ("s3:GetObjectVersionAnnotation", "source object"),
+                ("s3:PutObjectTagging", "destination object"),
+                ("s3:PutObjectAnnotation", "destination object"),
+            }
+            yield from _write(arguments)
+        case "CreateMultipartUpload":
+            yield from _write(arguments)
+        case "UploadPartCopy":
+            yield "s3:GetObjectVersion", "source object"
+            yield "s3:PutObject", "destination object"
+        case "CompleteMultipartUpload":
+            yield "s3:PutObject", "destination object"
+        case "AbortMultipartUpload":
+            yield "s3:AbortMultipartUpload", "destination object"
+        case "ListParts":
+            yield "s3:ListMultipartUploadParts", "destination object"
+        case "DeleteObject":
+            yield f"s3:DeleteObject{version}", f"{where} object"
+        case _:
+            raise AssertionError(f"which permission does {operation} need?")
+
+
+def _write(arguments: dict[str, Any]) -> Iterator[Grant]:
+    yield "s3:PutObject", "destination object"
+    for name, action in (
+        ("Tagging", "s3:PutObjectTagging"),
+        ("ObjectLockMode", "s3:PutObjectRetention"),
+        ("ObjectLockLegalHoldStatus", "s3:PutObjectLegalHold"),
+    ):
+        if name in arguments:
+            yield action, "destination object"
+
+
+def granted(role: str, own_queue: str) -> Iterator[Grant]:
+    for policy in TEMPLATE["Resources"][role]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            for resource in _listed(statement["Resource"]):
+                place = _place(resource)
+                for action in _listed(statement["Action"]):
+                    own = place == own_queue and action != "sqs:SendMessage"
+                    yield action, "own queue" if own else place
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _place(resource: Any) -> str:
+    text = str(resource)
+    places = {
+        r"DestinationObjectArns": "destination object",
+        r"DestinationBucketArns": "destination bucket",
+        r"\$\{SourceBucket\}/\*": "source object",
+        r"\$\{SourceBucket\}": "source bucket",
+        r"ControlBucket.Arn\}/": "control object",
+        r"ControlBucket": "control bucket",
+        r"LedgerTable.*index": "ledger index",
+        r"LedgerTable": "ledger",
+        r"IngestQueue": "ingest queue",
+        r"LargeQueue": "large queue",
+        r"DeadLetterQueue": "dead-letter queue",
+        r"ParkedQueue": "parked queue",
+        r"Logs": "log",
+    }
+    return next(place for pattern, place in places.items() if re.search(pattern, text))
+
+
+OWN_QUEUE: Final = {
+    "replicate": "ingest queue",
+    "replicate_large": "large queue",
+    "retry": "dead-letter queue",
+}
+
+
+def take_the_fast_path_elsewhere(world: World, function: str) -> None:
+    """What one function can do the others can: their messages are alike."""
+    world.rules({"DeleteMarkerReplication": {"Status": "Enabled"}})
+    events = [world.put("key"), world.put("key"), world.put("key"), world.mark("key")]
+    world.deliver(*events, to=function)
+    world.deliver(events[0], to=function)
+    with faults(Fault("CopyObject", effect=True)):
+        world.deliver(world.put("key"), to=function)
+    with faults(Fault("CopyObject", status=403, code="AccessDenied")):
+        world.deliver(world.put("other"), to=function)
+    with faults(Fault("UpdateItem", status=500, code="InternalServerError", times=99)):
+        world.deliver(world.put("unrecorded"), to=function)
+    world.deliver(world.put_parts("key", [b"multipart"]), to=function)
+    until = datetime.now(UTC) + timedelta(days=1)
+    lock: dict[str, Any] = {
+        "ObjectLockMode": "GOVERNANCE",
+        "ObjectLockRetainUntilDate": until,
+        "ObjectLockLegalHoldStatus": "ON",
+    }
+    world.deliver(world.put("locked", **lock), to=function)
+    world.deliver(world.put("large and locked", bytes(6 * 1024**2), **lock), to=function)
+    world.deliver(world.put("large"), to=function)
+    world.deliver(world.put_parts("large", [bytes(6 * 1024**2), b"rest"]), to=function)
+
+
+def discard_an_upload(world: World, function: str) -> None:
+    """A large copy was under way when its source was deleted."""
+    event = world.put_parts("gone", [bytes(6 * 1024**2), b"rest"])
+    world.purge(event)
+    started = world.s3.create_multipart_upload(Bucket=ONE, Key="gone")["UploadId"]
+    upload = {"id": started, "nonce": "n", "started": 0}
+    event["Records"][0]["s3replicator"] = {"destination": ONE, "upload": upload}
+    world.deliver(event, to=function)
+    assert world.open_uploads() == 0
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[str, set[Grant]]:
+    """What each function has asked for, over all paths."""
+    calls: dict[str, list[ApiCall]] = defaultdict(list)
+    runs: list[Callable[[World], object]] = [path.run for path in PATHS.values()]
+    runs += [partial(discard_an_upload, function=name) for name in ("replicate_large", "retry")]
+    runs += [partial(take_the_fast_path_elsewhere, function=name) for name in ROLES]
+    for run in runs:
+        with pytest.MonkeyPatch.context() as patch, mock_aws():
+            set_environment(patch)
+            count_small_objects_as_large(patch)
+            world = World(patch)
+            world.rules({})
+            run(world)
+            for function, made in world.calls.items():
+                calls[function] += made
+    return {function: {grant for call in made for grant in needed(call)} for function, made in calls.items()}
+
+
+@pytest.mark.parametrize("function", ROLES)
+def test_a_function_is_granted_exactly_what_it_asks_for(function: str, asked: dict[str, set[Grant]]) -> None:
+    own = OWN_QUEUE[function]
+    wanted = {
+        (action, "own queue" if place == own and action != "sqs:SendMessage" else place)
+        for action, place in asked[function]
+    }
+    grants = set(granted(ROLES[function], own))
+
+    assert wanted - grants == set(), "called, and not granted"
+    assert grants - wanted - set(UNUSED) == set(), "granted, and never called"
+    assert set(UNUSED) - grants == set(), "excused, and not even granted"
