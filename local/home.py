@@ -50,6 +50,11 @@ class Home:
         return self.folder / "env"
 
     @property
+    def function_variables(self) -> Path:
+        """For ``sam local invoke --env-vars``."""
+        return self.folder / "sam-env.json"
+
+    @property
     def outputs(self) -> Path:
         return self.folder / "outputs.json"
 

@@ -86,12 +86,30 @@ def deploy(home: Home, server: Server, wanted: Wanted, progress: Progress) -> St
     home.environment.write_text(
         "".join(f"{name}={shlex.quote(value)}\n" for name, value in stack.environment.items())
     )
+    variables = {"Parameters": _function_variables(stack)}
+    home.function_variables.write_text(json.dumps(variables, indent=2, sort_keys=True) + "\n")
     if wanted.configuration is not None:
         progress.say(f"s3rctl config put {wanted.configuration}")
         _run(home, stack, "s3rctl", "config", "put", str(wanted.configuration.resolve()))
         # A function that read the one before keeps it no longer than this.
         time.sleep(float(parameters["ConfigurationCacheSeconds"]) + 0.5)
     return stack
+
+
+def _function_variables(stack: Stack) -> dict[str, str]:
+    """What ``sam local invoke`` cannot know of the functions' environment: names made at deployment, and
+    this machine as a container sees it."""
+    return {
+        "AWS_ENDPOINT_URL": stack.endpoint.replace("127.0.0.1", "host.docker.internal"),
+        "SOURCE_BUCKET": stack.outputs["SourceBucketName"],
+        "DESTINATIONS": stack.outputs["DestinationBuckets"],
+        "LEDGER_TABLE": stack.outputs["LedgerTableName"],
+        "CONTROL_BUCKET": stack.outputs["ControlBucketName"],
+        "INGEST_QUEUE_URL": stack.outputs["IngestQueueUrl"],
+        "LARGE_QUEUE_URL": stack.outputs["LargeQueueUrl"],
+        "DEAD_LETTER_QUEUE_URL": stack.outputs["DeadLetterQueueUrl"],
+        "PARKED_QUEUE_URL": stack.outputs["ParkedQueueUrl"],
+    }
 
 
 def _make_bucket(server: Server, name: str) -> bool:

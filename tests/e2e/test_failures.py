@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from s3replicator.decisions.ledger import Status
-from tests.e2e.world import DOOMED, FRAGILE, NEAR, SOURCE, World, wait_until
+from tests.e2e.world import DOOMED, FAR, FRAGILE, NEAR, SOURCE, World, wait_until
 
 MIB: Final = 1 << 20
 
@@ -24,6 +24,8 @@ def test_one_denied_destination_is_parked_fixed_and_retried_alone(world: World) 
         assert {at["destination"]: at["status"] for at in told["versions"][0]["destinations"]} == {
             NEAR: "COMPLETED",
             FRAGILE: "FAILED",
+            FAR: "NONE",
+            DOOMED: "NONE",
         }
         assert told["versions"][0]["status"] == "FAILED"
         [listed] = json.loads(world.s3rctl("parked", "list", "--json"))["messages"]

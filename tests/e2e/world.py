@@ -150,15 +150,15 @@ class World:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.name = uuid.uuid4().hex[:8]
-        self.s3: S3Client = self._client("s3")
-        self.sqs: SQSClient = self._client("sqs")
-        self.dynamodb: DynamoDBClient = self._client("dynamodb")
-        self.functions: LambdaClient = self._client("lambda")
-        self.iam: IAMClient = self._client("iam")
+        self.s3: S3Client = self.client("s3")
+        self.sqs: SQSClient = self.client("sqs")
+        self.dynamodb: DynamoDBClient = self.client("dynamodb")
+        self.functions: LambdaClient = self.client("lambda")
+        self.iam: IAMClient = self.client("iam")
         self.ledger = DynamoLedger(self.dynamodb, stack.outputs["LedgerTableName"])
         keep_order(self.s3)
 
-    def _client(self, service: Any) -> Any:
+    def client(self, service: Any) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.stack.endpoint,
@@ -224,6 +224,13 @@ class World:
             self.s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
             return error.response["Error"]["Code"] == "404"
+        return False
+
+    def is_refused(self, bucket: str, key: str) -> bool:
+        try:
+            self.s3.get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            return error.response["Error"]["Code"] == "AccessDenied"
         return False
 
     def read(self, bucket: str, key: str, version_id: str) -> bytes:
@@ -490,7 +497,7 @@ class World:
     @contextmanager
     def without_permission(self, action: str) -> Iterator[None]:
         """The role of ``replicate`` as it would be if the template did not have this action."""
-        role = self._role_of("ReplicateFunctionName")
+        role = self.role_of("ReplicateFunctionName")
         [policy] = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
         written: Any = self.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
         before = json.dumps(written)
@@ -506,7 +513,7 @@ class World:
         finally:
             self.iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=before)
 
-    def _role_of(self, output: str) -> str:
+    def role_of(self, output: str) -> str:
         function = self.stack.outputs[output]
         role = self.functions.get_function_configuration(FunctionName=function)["Role"]
         return role.rpartition("/")[2]

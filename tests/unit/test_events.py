@@ -364,6 +364,12 @@ def test_a_record_we_build_is_read_back_as_the_same_change(
     assert (change.destination, change.upload) == (None, None)
 
 
+def test_a_record_we_build_tells_the_time_as_s3_does() -> None:
+    ref = VersionRef("source-bucket", "key", "v" * 32)
+    record = build_record(kind=Kind.OBJECT, ref=ref, sequencer=None, event_time=1795338904.1234)
+    assert record["eventTime"] == "2026-11-22T09:15:04.123Z"
+
+
 @pytest.mark.parametrize(
     ("key", "encoded"),
     [

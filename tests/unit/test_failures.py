@@ -16,7 +16,6 @@ from s3replicator.decisions.failures import (
     TerminalError,
     UnreadableEvent,
     classify,
-    is_source_read,
 )
 
 SOURCE_READS = (Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST)
@@ -201,11 +200,6 @@ def test_what_is_missing_at_the_destination_does_not_make_the_source_gone(call: 
     """A tombstone would end the version for good."""
     for code in ("NoSuchKey", "NoSuchVersion"):
         assert not isinstance(classify(call, code, 404, ""), SourceGone)
-
-
-def test_every_request_is_either_at_the_source_or_at_the_destination() -> None:
-    assert [call for call in Call if is_source_read(call)] == [*SOURCE_READS]
-    assert [call for call in Call if call.name.startswith("SRC")] == [*SOURCE_READS]
 
 
 # -- the codes are a contract

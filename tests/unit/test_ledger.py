@@ -217,6 +217,13 @@ def test_a_tombstone_that_spills_does_not_become_the_newest() -> None:
     assert (list(out), small.top) == (["gone"], None)
 
 
+def test_an_older_replica_that_spills_later_does_not_become_the_newest() -> None:
+    head, _ = head_of(a=waiting(None), b=waiting(None), newest=completed(9.0)).spill()
+    head, _ = head.with_row("late", completed(3.0)).spill()
+    assert head.top == ("newest", OrderFacts(None, 9.0))
+    assert head.live() == {"newest": OrderFacts(None, 9.0)}
+
+
 def test_with_row_replaces_and_leaves_the_old_head_alone() -> None:
     before = head_of(v=waiting(due=1.0))
     after = before.with_row("v", completed(2.0)).with_row("w", completed(3.0))

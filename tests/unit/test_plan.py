@@ -12,6 +12,7 @@ from s3replicator.decisions.plan import (
     MIB,
     MIN_PART,
     SINGLE_COPY_LIMIT,
+    is_large,
     plan_copy,
 )
 
@@ -75,6 +76,11 @@ def test_known_sizes(size: int, part_size: int | None, parts: int) -> None:
     """I133."""
     plan = plan_copy(size)
     assert (plan.part_size, plan.part_count) == (part_size, parts)
+
+
+@given(sizes)
+def test_what_is_large_is_what_is_copied_in_parts(size: int) -> None:
+    assert is_large(size) == (plan_copy(size).part_size is not None)
 
 
 def test_a_range_is_written_as_s3_reads_it() -> None:

@@ -22,6 +22,7 @@ from s3replicator.decisions.replica import (
     check_eligible,
     copy_request,
     expected_upload_checksum,
+    is_disproven,
     is_proven,
     matches,
     upload_request,
@@ -115,7 +116,9 @@ def check_arguments(operation: str, arguments: Mapping[str, Any]) -> None:
 
 header_values = st.none() | st.text(string.printable.strip(), min_size=1, max_size=30)
 ALGORITHMS = input_of("CopyObject").members["ChecksumAlgorithm"].metadata["enum"]
-checksums = st.builds(Checksum, st.sampled_from(ALGORITHMS), st.just("AAAAAA=="), st.booleans())
+checksums = st.builds(
+    Checksum, st.sampled_from(ALGORITHMS), st.sampled_from(["AAAAAA==", "BBBBBB=="]), st.booleans()
+)
 sources = st.builds(
     SourceObject,
     ref=st.just(REF),
@@ -436,6 +439,33 @@ def test_an_answer_proves_the_bytes_or_does_not(
 ) -> None:
     ours = replace(SOURCE, checksum=source[0], etag=source[1])
     assert is_proven(ours, Published("replica", answer[1], "AES256", answer[0])) is proven
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "disproven"),
+    [
+        pytest.param(FULL, OTHER, True, id="other bytes"),
+        pytest.param(FULL, FULL, False, id="the same bytes"),
+        pytest.param(FULL, OTHER_ALGORITHM, False, id="other algorithm"),
+        pytest.param(FULL, COMPOSITE, False, id="a composite answer"),
+        pytest.param(COMPOSITE, replace(OTHER_ALGORITHM, value="BBBBBB=="), False, id="a composite source"),
+        pytest.param(None, FULL, False, id="no checksum at the source"),
+        pytest.param(FULL, None, False, id="no checksum in the answer"),
+    ],
+)
+def test_only_a_checksum_that_can_be_compared_tells_of_other_bytes(
+    ours: Checksum | None, theirs: Checksum | None, disproven: bool
+) -> None:
+    """An ETag that differs tells nothing: other encryption, other parts."""
+    source = replace(SOURCE, checksum=ours)
+    for etag in (ETAG, OTHER_ETAG):
+        assert is_disproven(source, Published("replica", etag, "AES256", theirs)) is disproven
+
+
+@given(st.none() | checksums, st.none() | checksums, st.sampled_from([ETAG, OTHER_ETAG]))
+def test_no_answer_proves_and_disproves(ours: Checksum | None, theirs: Checksum | None, etag: str) -> None:
+    source, published = replace(SOURCE, checksum=ours), Published("replica", etag, "AES256", theirs)
+    assert not (is_proven(source, published) and is_disproven(source, published))
 
 
 @pytest.mark.parametrize("encryption", ["aws:kms", None])

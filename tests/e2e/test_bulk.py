@@ -1,0 +1,18 @@
+"""Many objects at once. Whether it is fast is for a reader to judge; that all arrive is tested."""
+
+import pytest
+
+from benchmarks.lag import OBJECTS, bare, replicated
+from tests.e2e.world import NEAR, SOURCE, World
+
+
+def test_five_hundred_objects_written_at_once_all_arrive(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = replicated(world.stack, SOURCE, NEAR, world.folder("one"))
+    theirs = bare(world.stack)
+    with capsys.disabled():
+        print(f"\n{ours}\n{theirs}")
+    assert len(ours.lags) == OBJECTS
+    world.becomes_quiet()
+    assert not world.parked()
