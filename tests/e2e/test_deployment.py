@@ -106,6 +106,14 @@ def test_a_stack_leaves_what_others_have_set_up_at_its_source_as_it_is(world: Wo
     queue = world.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
+    sending = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [sending]})
+    world.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     world.s3.create_bucket(Bucket=OTHER_SOURCE)
     world.s3.put_bucket_versioning(Bucket=OTHER_SOURCE, VersioningConfiguration={"Status": "Enabled"})
     world.s3.put_bucket_notification_configuration(

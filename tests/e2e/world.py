@@ -226,13 +226,6 @@ class World:
             return error.response["Error"]["Code"] == "404"
         return False
 
-    def is_refused(self, bucket: str, key: str) -> bool:
-        try:
-            self.s3.get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            return error.response["Error"]["Code"] == "AccessDenied"
-        return False
-
     def read(self, bucket: str, key: str, version_id: str) -> bytes:
         return self.s3.get_object(Bucket=bucket, Key=key, VersionId=version_id)["Body"].read()
 

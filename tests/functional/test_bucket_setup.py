@@ -16,8 +16,9 @@ from moto import mock_aws
 from functions.bucket_setup import app
 from s3replicator.adapters.bucket_admin import BucketAdmin
 from s3replicator.adapters.configuration_document import parse
+from s3replicator.decisions.configuration import OBJECT_KEY
 from s3replicator.decisions.notifications import Configuration
-from s3replicator.usecases.bucket_setup import CONFIGURATION_KEY, BucketSetup
+from s3replicator.usecases.bucket_setup import BucketSetup
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -213,7 +214,7 @@ def test_the_first_configuration_sends_every_new_object_everywhere(world: World)
 
 
 def test_a_configuration_that_is_there_stays(world: World) -> None:
-    world.s3.put_object(Bucket="control", Key=CONFIGURATION_KEY, Body=b"the operator's")
+    world.s3.put_object(Bucket="control", Key=OBJECT_KEY, Body=b"the operator's")
     assert world.send("Create")["Status"] == "SUCCESS"
     assert world.configuration() == "the operator's"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from s3replicator.adapters.configuration_object import ConfigurationObject, Overtaken
-from s3replicator.adapters.configuration_store import KEY
+from s3replicator.decisions.configuration import OBJECT_KEY
 from tests.functional.s3rctl_tool import CACHE_SECONDS, Tool, deploy
 from tests.functional.world import CONTROL, ONE, SOURCE, TWO, World
 
@@ -53,12 +53,12 @@ def file(tmp_path: Path) -> Path:
 
 
 def in_force(world: World) -> bytes:
-    body: bytes = world.s3.get_object(Bucket=CONTROL, Key=KEY)["Body"].read()
+    body: bytes = world.s3.get_object(Bucket=CONTROL, Key=OBJECT_KEY)["Body"].read()
     return body
 
 
 def history(world: World) -> int:
-    return len(world.s3.list_object_versions(Bucket=CONTROL, Prefix=KEY)["Versions"])
+    return len(world.s3.list_object_versions(Bucket=CONTROL, Prefix=OBJECT_KEY)["Versions"])
 
 
 # -- validate
@@ -130,11 +130,11 @@ def test_the_document_in_force_is_shown_as_it_was_written(world: World, s3rctl: 
     told = s3rctl("config", "show", "--json").json
     assert told["document"] == document(TWO)
     assert (told["versionId"], told["problem"]) == (version, None)
-    assert told["uri"] == f"s3://{CONTROL}/{KEY}"
+    assert told["uri"] == f"s3://{CONTROL}/{OBJECT_KEY}"
 
 
 def test_nothing_in_force_is_said(world: World, s3rctl: Tool) -> None:
-    world.s3.delete_object(Bucket=CONTROL, Key=KEY)
+    world.s3.delete_object(Bucket=CONTROL, Key=OBJECT_KEY)
     answer = s3rctl("config", "show")
     assert answer.code == 1
     assert "config put" in answer.err
@@ -144,7 +144,7 @@ def test_nothing_in_force_is_said(world: World, s3rctl: Tool) -> None:
 def test_an_unusable_document_in_force_is_shown_and_complained_of(
     world: World, s3rctl: Tool, body: str
 ) -> None:
-    world.s3.put_object(Bucket=CONTROL, Key=KEY, Body=body)
+    world.s3.put_object(Bucket=CONTROL, Key=OBJECT_KEY, Body=body)
     answer = s3rctl("config", "show")
     assert answer.code == 1
     assert answer.out.rstrip("\n") == body
@@ -159,7 +159,7 @@ def test_a_document_is_put_in_force_without_further_ado(world: World, s3rctl: To
     answer = s3rctl("config", "put", str(file))
     assert answer.code == 0
     assert in_force(world) == file.read_bytes()
-    assert world.s3.head_object(Bucket=CONTROL, Key=KEY)["VersionId"] in answer.out
+    assert world.s3.head_object(Bucket=CONTROL, Key=OBJECT_KEY)["VersionId"] in answer.out
     assert f"within {CACHE_SECONDS} seconds" in answer.out
     world.deliver(world.put("key"))
     assert world.versions("key", ONE) == ["content"]
@@ -167,7 +167,7 @@ def test_a_document_is_put_in_force_without_further_ado(world: World, s3rctl: To
 
 
 def test_the_first_document_is_put_where_there_is_none(world: World, s3rctl: Tool, file: Path) -> None:
-    world.s3.delete_object(Bucket=CONTROL, Key=KEY)
+    world.s3.delete_object(Bucket=CONTROL, Key=OBJECT_KEY)
     assert s3rctl("config", "put", str(file)).code == 0
     assert in_force(world) == file.read_bytes()
 
@@ -226,7 +226,7 @@ def test_of_two_writers_at_once_one_is_told_so(
     world: World, s3rctl: Tool, file: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
     if not there:
-        world.s3.delete_object(Bucket=CONTROL, Key=KEY)
+        world.s3.delete_object(Bucket=CONTROL, Key=OBJECT_KEY)
     read = ConfigurationObject.read
 
     def read_and_be_overtaken(self: ConfigurationObject) -> object:

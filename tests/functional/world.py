@@ -19,9 +19,8 @@ import pytest
 import functions.replicate.app
 import functions.replicate_large.app
 import functions.retry.app
-from s3replicator.adapters.configuration_store import KEY
 from s3replicator.adapters.ledger import INDEX, DynamoLedger
-from s3replicator.decisions.configuration import default_document
+from s3replicator.decisions.configuration import OBJECT_KEY, default_document
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
 from tests.functional.recorder import ApiCall, Recording, recording
 
@@ -150,7 +149,7 @@ class World:
     # -- the operator
 
     def configure(self, document: Mapping[str, Any]) -> None:
-        self.s3.put_object(Bucket=CONTROL, Key=KEY, Body=json.dumps(document))
+        self.s3.put_object(Bucket=CONTROL, Key=OBJECT_KEY, Body=json.dumps(document))
 
     def rules(self, *rules: Mapping[str, Any]) -> None:
         """Put rules in force; each says what differs from "everything to the first destination"."""

@@ -10,8 +10,8 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from s3replicator import telemetry
+from s3replicator.decisions.configuration import OBJECT_KEY
 from s3replicator.settings import InvalidSettings, Settings
-from s3replicator.usecases.bucket_setup import CONFIGURATION_KEY
 
 ROOT: Final = Path(__file__).parents[2]
 TEMPLATE: Final[dict[str, Any]] = yaml_parse((ROOT / "template.yaml").read_text())
@@ -182,7 +182,7 @@ def test_no_output_has_the_name_of_a_parameter() -> None:
 def test_every_place_names_the_configuration_alike() -> None:
     named = {text for text in strings(TEMPLATE) if "replication-configuration" in text}
     assert named
-    assert all(text.endswith(f"/{CONFIGURATION_KEY}") for text in named)
+    assert all(text.endswith(f"/{OBJECT_KEY}") for text in named)
 
 
 # What stays

@@ -1,5 +1,6 @@
 """Values as they occur in the field, for property-based tests."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,11 +32,14 @@ AWKWARD_KEYS = [
 
 keys = st.sampled_from(AWKWARD_KEYS) | st.text(min_size=1, max_size=60)
 
-_ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
-#: As Amazon S3 makes them.
-version_ids = st.text(_ID_CHARACTERS, min_size=32, max_size=32)
-sequencers = st.text("0123456789ABCDEF", min_size=1, max_size=20)
-buckets = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=3, max_size=20)
+# Drawn as bytes, which is far quicker than letter by letter.
+
+#: Thirty-two characters, as Amazon S3 makes them.
+version_ids = st.binary(min_size=24, max_size=24).map(lambda drawn: b64encode(drawn, b"._").decode())
+sequencers = st.builds(
+    lambda drawn, odd: drawn.hex().upper()[odd:], st.binary(min_size=1, max_size=10), st.integers(0, 1)
+)
+buckets = st.binary(min_size=2, max_size=10).map(bytes.hex)
 
 #: Seconds since the epoch with milliseconds, the precision of an event and of the ledger.
 times = st.integers(0, 4_102_444_800_000).map(lambda milliseconds: milliseconds / 1000)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from s3replicator.adapters.configuration_document import parse
-from s3replicator.adapters.configuration_store import KEY
-from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
+from s3replicator.decisions.configuration import OBJECT_KEY, Configuration, InvalidConfiguration
 from s3replicator.decisions.failures import Reason, RetryableError
 
 if TYPE_CHECKING:
@@ -41,13 +40,13 @@ class ConfigurationObject:
 
     @property
     def uri(self) -> str:
-        return f"s3://{self._bucket}/{KEY}"
+        return f"s3://{self._bucket}/{OBJECT_KEY}"
 
     def read(self) -> Stored | None:
         """None if none has ever been written, or it has been deleted."""
         with self._failures():
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=KEY)
+                answer = self._client.get_object(Bucket=self._bucket, Key=OBJECT_KEY)
                 body = answer["Body"].read()
             except ClientError as error:
                 if error.response["Error"]["Code"] == "NoSuchKey":
@@ -72,7 +71,7 @@ class ConfigurationObject:
                 if former is None:
                     answer = self._client.put_object(
                         Bucket=self._bucket,
-                        Key=KEY,
+                        Key=OBJECT_KEY,
                         Body=body,
                         ContentType="application/json",
                         IfNoneMatch="*",
@@ -80,7 +79,7 @@ class ConfigurationObject:
                 else:
                     answer = self._client.put_object(
                         Bucket=self._bucket,
-                        Key=KEY,
+                        Key=OBJECT_KEY,
                         Body=body,
                         ContentType="application/json",
                         IfMatch=former.etag,

@@ -1,16 +1,14 @@
 """The replication configuration in the control bucket, cached."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from s3replicator.adapters.configuration_document import parse
-from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
+from s3replicator.decisions.configuration import OBJECT_KEY, Configuration, InvalidConfiguration
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.ports import Clock
-
-KEY: Final = "replication-configuration.json"
 
 
 class ConfigurationStore:
@@ -46,7 +44,7 @@ class ConfigurationStore:
         try:
             self._known = self._read() or self._known
         except (ClientError, BotoCoreError, InvalidConfiguration) as error:
-            problem = f"s3://{self._bucket}/{KEY}: {error}"
+            problem = f"s3://{self._bucket}/{OBJECT_KEY}: {error}"
             self._report(problem)
             if self._known is None:
                 raise RetryableError(Reason.CONFIGURATION_UNREADABLE, problem) from error
@@ -58,7 +56,7 @@ class ConfigurationStore:
         """None if it has not changed."""
         unless_known = {"IfNoneMatch": self._etag} if self._etag else {}
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=KEY, **unless_known)
+            answer = self._client.get_object(Bucket=self._bucket, Key=OBJECT_KEY, **unless_known)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 304:
                 return None

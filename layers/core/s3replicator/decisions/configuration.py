@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from s3replicator.decisions.versions import Tag
 
+#: The document's key in the control bucket.
+OBJECT_KEY: Final = "replication-configuration.json"
+
 #: The size of the largest document S3 takes, in bytes.
 MAX_DOCUMENT: Final = 2 * 1024 * 1024
 

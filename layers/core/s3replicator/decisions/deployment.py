@@ -122,8 +122,8 @@ def attributes(destinations: Sequence[Destination], partition: str) -> dict[str,
     if size > ATTRIBUTES_LIMIT:
         raise SetupRefused(
             f"{len(destinations)} destinations are too many for one stack: their names take {size}"
-            f" bytes in an answer to CloudFormation that has room for {ATTRIBUTES_LIMIT}. Deploy a"
-            " second stack for some of them."
+            f" bytes in an answer to CloudFormation that has room for {ATTRIBUTES_LIMIT}. Name"
+            " fewer of them."
         )
     return found
 

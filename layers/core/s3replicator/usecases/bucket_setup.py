@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
+from s3replicator.decisions.configuration import OBJECT_KEY
 from s3replicator.decisions.deployment import (
     BucketFacts,
     BucketRefused,
@@ -18,7 +19,6 @@ from s3replicator.decisions.deployment import (
 )
 from s3replicator.decisions.notifications import Configuration, Entry, merge, remove, rivals
 
-CONFIGURATION_KEY: Final = "replication-configuration.json"
 ANSWER_LIMIT: Final = 4096  # bytes CloudFormation reads of an answer
 PAUSE: Final = 2.0  # seconds: S3 shows a change of a bucket's settings to all readers a bit later
 
@@ -102,7 +102,7 @@ class BucketSetup:
             # Last, so that a first deployment that fails can take its empty control bucket away.
             self.buckets.put_if_absent(
                 wanted.control_bucket,
-                CONFIGURATION_KEY,
+                OBJECT_KEY,
                 default_configuration(destinations, wanted.partition),
             )
         return data
