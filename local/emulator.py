@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -93,6 +94,29 @@ def read_tags_below_a_delete_marker() -> None:
     s3._get_object_tagging = of_any_version
 
 
+def keep_the_tags_of_uploads() -> None:
+    """S3 takes an object's tags with CreateMultipartUpload; the emulator drops them."""
+    create, complete = s3._create_multipart_upload, s3._complete_multipart_upload
+
+    def create_tagged(bucket: str, key: str, headers: dict[str, str]) -> Any:
+        answer = create(bucket, key, headers)
+        started = re.search(rb"<UploadId>([^<]+)</UploadId>", answer[2])
+        if started and "x-amz-tagging" in headers:
+            tags = dict(parse_qsl(headers["x-amz-tagging"], keep_blank_values=True))
+            s3._multipart_uploads[started.group(1).decode()]["tags"] = tags
+        return answer
+
+    def complete_tagged(bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Any:
+        upload = s3._multipart_uploads.get(s3._qp(query, "uploadId")) or {}
+        answer = complete(bucket, key, body, query, headers)
+        if "tags" in upload and "x-amz-version-id" in answer[1]:
+            s3._object_tags[bucket, key, answer[1]["x-amz-version-id"]] = upload["tags"]
+        return answer
+
+    s3._create_multipart_upload = create_tagged
+    s3._complete_multipart_upload = complete_tagged
+
+
 def main() -> None:
     installed = version("ministack")
     assert installed == VERSION, f"MiniStack {installed} is not the {VERSION} this was written for"
@@ -100,6 +124,7 @@ def main() -> None:
     match_every_character_of_a_key()
     know_batches_by_their_action()
     read_tags_below_a_delete_marker()
+    keep_the_tags_of_uploads()
     port = int(os.environ["GATEWAY_PORT"])
 
     # Held until this process is gone, however it goes: who finds it free knows nothing runs here.

@@ -11,7 +11,8 @@ from tests.e2e.world import NEAR, SOURCE, World
 def test_five_hundred_objects_written_at_once_all_arrive(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ours = replicated(world.stack, SOURCE, NEAR, world.folder("one"))
+    replicated(world.stack, SOURCE, NEAR, world.folder("one") + "warm-up/", objects=20)
+    ours = replicated(world.stack, SOURCE, NEAR, world.folder("one") + "measured/")
     theirs = bare(world.stack)
     with capsys.disabled():
         sys.stdout.write(f"\n{ours}\n{theirs}\n")

@@ -44,3 +44,10 @@ def test_tags_of_a_version_below_a_delete_marker_are_told(world: World) -> None:
     told = world.s3.get_object_tagging(Bucket=SOURCE, Key=key, VersionId=version)
     assert told["TagSet"] == [{"Key": "a", "Value": "b"}]
     assert world.is_hidden(SOURCE, key)
+
+
+def test_an_upload_carries_its_tags_to_the_object(world: World) -> None:
+    key = world.folder("nothing") + "parts"
+    version = world.put_parts(key, [b"x"], Tagging="a=b%20c&d=")
+    told = world.s3.get_object_tagging(Bucket=SOURCE, Key=key, VersionId=version)
+    assert {tag["Key"]: tag["Value"] for tag in told["TagSet"]} == {"a": "b c", "d": ""}

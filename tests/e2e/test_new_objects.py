@@ -27,6 +27,16 @@ ATTRIBUTES: Final[Mapping[str, Any]] = {
     "Metadata": {"colour": "blue", "with-dash": "1"},
     "Tagging": "team=a%20b&stage=%C3%A4",
 }
+HEADERS: Final = {
+    "cache-control": "max-age=60, must-revalidate",
+    "content-disposition": 'attachment; filename="a b.txt"',
+    "content-encoding": "gzip",
+    "content-language": "de-AT, en",
+    "content-type": "text/plain; charset=utf-8",
+    "expires": "Tue, 06 May 2031 07:08:09 GMT",
+    "x-amz-website-redirect-location": "/elsewhere.html",
+}
+TAGS: Final = {"team": "a b", "stage": "ä"}
 
 
 def test_a_new_object_arrives_everywhere_and_says_where_it_came_from(world: World) -> None:
@@ -36,6 +46,9 @@ def test_a_new_object_arrives_everywhere_and_says_where_it_came_from(world: Worl
     for destination in (NEAR, FAR):
         replica = world.arrives_exactly(destination, key, version)
         assert [each.version_id for each in world.versions(destination, key)] == [replica]
+        arrived = world.contents(destination, key, replica)
+        assert (arrived.headers, arrived.tags) == (HEADERS, TAGS)
+        assert arrived.metadata == ATTRIBUTES["Metadata"]
         metadata = world.s3.head_object(Bucket=destination, Key=key)["Metadata"]
         stamp = Stamp.read(metadata)
         assert stamp is not None
@@ -144,6 +157,8 @@ def test_metadata_that_leaves_no_room_for_our_stamp_arrives_untouched(world: Wor
     key = world.folder("one") + "full"
     version = world.put(key, b"x", **{**ATTRIBUTES, "Metadata": {"a": "v" * 2047}})
     replica = world.arrives_exactly(NEAR, key, version)
+    arrived = world.contents(NEAR, key, replica)
+    assert (arrived.headers, arrived.tags) == (HEADERS, TAGS)
     answer = world.s3.head_object(Bucket=NEAR, Key=key, VersionId=replica)
     assert answer["Metadata"] == {"a": "v" * 2047}
 
@@ -155,7 +170,8 @@ def test_metadata_that_leaves_no_room_for_our_stamp_arrives_untouched(world: Wor
 def test_encoded_metadata_arrives_as_it_is(world: World, value: str) -> None:
     """Scenario 17: S3 shows what is not ASCII as RFC 2047 says."""
     key = world.folder("one") + "encoded"
-    world.arrives_exactly(NEAR, key, world.put(key, b"x", Metadata={"colour": value}))
+    replica = world.arrives_exactly(NEAR, key, world.put(key, b"x", Metadata={"colour": value}))
+    assert world.contents(NEAR, key, replica).metadata.keys() == {"colour"}
 
 
 def test_the_storage_class_of_the_source_is_kept(world: World) -> None:
@@ -187,6 +203,9 @@ def test_a_large_object_arrives_with_all_its_attributes(world: World) -> None:
     parts = [buffer[n * MIB : (60 + n) * MIB] for n in range(6)]
     version = world.put_parts(key, parts, **ATTRIBUTES, StorageClass="STANDARD_IA")
     replica = world.arrives_exactly(NEAR, key, version)
+    arrived = world.contents(NEAR, key, replica)
+    assert (arrived.headers, arrived.tags) == (HEADERS, TAGS)
+    assert (arrived.metadata, arrived.storage_class) == (ATTRIBUTES["Metadata"], "STANDARD_IA")
     assert [each.version_id for each in world.versions(NEAR, key)] == [replica]
     assert not world.s3.list_multipart_uploads(Bucket=NEAR).get("Uploads")
     head = world.head(NEAR, key)

@@ -175,6 +175,19 @@ def test_a_replica_whose_worker_died_before_it_said_so_is_adopted(world: World) 
     assert not world.converges(NEAR, crash.key)
 
 
+def test_a_large_replica_whose_worker_died_before_it_said_so_is_adopted(world: World) -> None:
+    """Scenario 89, in the other lane: what was uploaded again meanwhile is thrown away."""
+    crash = Crash(world, "one")
+    version, record = crash.write(bytes(129 << 20))
+    replica = crash.copy(version)
+    crash.die(version, record)
+    world.send(record)
+    assert world.arrives(NEAR, crash.key, version) == replica
+    crash.is_settled()
+    assert not world.converges(NEAR, crash.key)
+    assert not world.s3.list_multipart_uploads(Bucket=NEAR, Prefix=crash.key).get("Uploads")
+
+
 def test_a_copy_that_was_announced_and_never_made_is_made_once(world: World) -> None:
     """Scenario 89, the other way."""
     crash = Crash(world, "one")

@@ -172,11 +172,13 @@ _TRANSIENT: Final = frozenset(
     {
         "BadDigest",
         "ConditionalRequestConflict",
+        "ExpiredToken",
         "NoSuchKey",
         "NoSuchUpload",
         "NoSuchVersion",
         "OperationAborted",
         "PreconditionFailed",
+        "RequestTimeTooSkewed",
         "RequestTimeout",
     }
 )

@@ -69,8 +69,8 @@ def plan_copy(size: int) -> CopyPlan:
         raise ValueError(f"S3 stores objects of 0 to {MAX_OBJECT} bytes, not {size}")
     if not is_large(size):
         return CopyPlan(size, None)
-    preferred = min(max(_PART, _whole_mib(size, _PARTS_WANTED)), MAX_PART)
-    return CopyPlan(size, max(preferred, _whole_mib(size, MAX_PARTS)))
+    # Parts of 5 GiB at most, ten thousand of which hold the largest object.
+    return CopyPlan(size, min(max(_PART, _whole_mib(size, _PARTS_WANTED)), MAX_PART))
 
 
 def _whole_mib(size: int, parts: int) -> int:
