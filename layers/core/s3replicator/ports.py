@@ -174,7 +174,8 @@ class Ledger(Protocol):
         ...
 
     def count_open(self, destination: str) -> int:
-        """How many keys of a destination have open work, due or not; thousands are not counted on."""
+        """How much open work a destination has, due or not: heads, and rows that have spilled.
+        Thousands are not counted on."""
         ...
 
     def postpone(self, key: LedgerKey, due: float) -> None:

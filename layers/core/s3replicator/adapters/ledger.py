@@ -155,7 +155,8 @@ class DynamoLedger:
                 ExpressionAttributeNames={"#open": "open", "#due": "due"},
                 ExpressionAttributeValues=encode({":shard": shard_name(destination, number), ":now": now}),
             ):
-                yield key_of(item), read_head(item)
+                if item["sk"]["S"] == HEAD:
+                    yield key_of(item), read_head(item)
 
     def count_open(self, destination: str) -> int:
         with _ledger_failures():

@@ -14,6 +14,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.ledger import (
+    NEVER,
     Head,
     Intent,
     Lease,
@@ -74,7 +75,14 @@ def head_item(key: LedgerKey, head: Head) -> Item:
 
 
 def row_item(key: LedgerKey, source: str, version_id: str, row: Row) -> Item:
-    values = {"schema": SCHEMA, "source": source, "version": version_id, "row": _row_value(row)}
+    values = {
+        "schema": SCHEMA,
+        "source": source,
+        "version": version_id,
+        "row": _row_value(row),
+        "open": key.shard if row.open else None,
+        "due": NEVER if row.open else None,
+    }
     return {**row_key(key, version_id), **encode(values)}
 
 

@@ -175,14 +175,15 @@ class Head:
         return min((row.due for row in open_rows if row.due is not None), default=NEVER)
 
     def spill(self) -> tuple["Head", dict[str, Row]]:
-        """Move the oldest settled rows out, so that the head stays small; open rows stay in sight."""
-        settled = [vid for vid, row in self.rows.items() if not row.open]
-        excess = min(len(self.rows) - INLINE_ROWS, len(settled))
+        """Move rows out, so that the head stays small whatever a key goes through. What has a due time
+        stays: the sweep looks at heads only."""
+        movable = [vid for vid, row in self.rows.items() if row.due is None]
+        excess = min(len(self.rows) - INLINE_ROWS, len(movable))
         if excess <= 0:
             return self, {}
-        # A tombstone orders nothing; among replicas the head must know the newest.
-        settled.sort(key=lambda vid: (self.rows[vid].live, recency(self.rows[vid].order)))
-        out = {vid: self.rows[vid] for vid in settled[:excess]}
+        # A row without a replica orders nothing; among replicas the head must know the newest.
+        movable.sort(key=lambda vid: (self.rows[vid].live, recency(self.rows[vid].order)))
+        out = {vid: self.rows[vid] for vid in movable[:excess]}
         kept = {vid: row for vid, row in self.rows.items() if vid not in out}
         live_out = [(vid, row.order) for vid, row in out.items() if row.live]
         candidates = live_out + ([self.top] if self.top else [])

@@ -79,7 +79,7 @@ def park(engine: Engine, work: Work, row: Row) -> Outcome:
     try:
         engine.outbox.park(body, attributes)
     except RetryableError as failure:
-        return _deferred(work, failure)
+        return deferred(work, failure)
     return work.outcome(Result.PARKED, row)
 
 
@@ -98,7 +98,7 @@ def hand_over(engine: Engine, work: Work, outcome: Outcome) -> Outcome:
     try:
         engine.outbox.hand_over(_letter(work, outcome))
     except RetryableError as failure:
-        return _deferred(work, failure)
+        return deferred(work, failure)
     return outcome
 
 
@@ -106,7 +106,7 @@ def to_large_lane(engine: Engine, work: Work, outcome: Outcome, delay: float = 0
     try:
         engine.outbox.to_large_lane(_letter(work, outcome), delay)
     except RetryableError as failure:
-        return _deferred(work, failure)
+        return deferred(work, failure)
     return outcome
 
 
@@ -128,5 +128,5 @@ def _letter(work: Work, outcome: Outcome) -> dict[str, object]:
     )
 
 
-def _deferred(work: Work, failure: ReplicationError) -> Outcome:
+def deferred(work: Work, failure: ReplicationError) -> Outcome:
     return work.outcome(Result.DEFERRED, reason=failure.reason, detail=failure.detail)

@@ -12,6 +12,7 @@ from s3replicator.decisions.failures import (
     AmbiguousWrite,
     Reason,
     ReplicationError,
+    RetryableError,
     TerminalError,
 )
 from s3replicator.decisions.ledger import Row, Status
@@ -20,6 +21,7 @@ from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.ports import Conflict, Duplicate, Granted, Held
 from s3replicator.usecases.endings import (
     busy,
+    deferred,
     discard_upload,
     failed_row,
     hand_over,
@@ -112,7 +114,13 @@ class KeyPass:
             except ReplicationError as failure:
                 self._fail(state, work, failure)
         leased.withdraw()
-        leftover = self._path.leave(leased)
+        try:
+            leftover = self._path.leave(leased)
+        except RetryableError as failure:
+            # What has been done is recorded all the same; the messages come again for what has not.
+            leased.release()
+            self._send(state)
+            return [(work, deferred(work, failure)) for work, _ in state.outcomes]
         leased.release()
         self._send(state)
         if leftover is not None:

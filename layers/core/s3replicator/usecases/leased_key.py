@@ -94,6 +94,7 @@ class LeasedKey:
 
     def announce(self, work: Work) -> Intent:
         """Say what is about to be published; one write, unless the lease said so already."""
+        assert not self.in_doubt, "an intent is never overwritten before it is resolved"
         if self._announced is None or self._announced.version_id != work.version_id:
             intent = work.intent(self._engine.dice.token(), self._engine.clock.now())
             self._announced = intent

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from s3replicator.decisions.failures import Reason
+from s3replicator.decisions.failures import Reason, TerminalError
 from s3replicator.usecases.leased_key import LeasedKey
 
 
@@ -32,6 +32,10 @@ class SettlingPath:
 
     def leave(self, leased: LeasedKey) -> Reason | None:
         if leased.head.unsettled and not leased.in_doubt:
-            leased.report_order()
+            try:
+                leased.report_order()
+            except TerminalError:
+                # Nobody may look; the key stays unsettled, which only makes its next change slower.
+                return None
             leased.head = replace(leased.head, unsettled=False)
         return None
