@@ -97,7 +97,7 @@ def stop(home: Home) -> Server | None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
     shutil.rmtree(home.scratch, ignore_errors=True)
-    for left in (home.environment, home.outputs, home.lock):
+    for left in (home.environment, home.function_variables, home.outputs, home.lock):
         left.unlink(missing_ok=True)
     return server
 

@@ -307,3 +307,36 @@ def test_a_late_large_object_is_not_copied_on_top(one: World, small_parts: int) 
     assert one.rows("key")[0].reason == "LateVersion"
     assert one.open_uploads() == 0
     assert one.at_rest("key")
+
+
+def test_a_ledger_that_fails_after_the_copy_makes_no_second_replica(one: World) -> None:
+    """The row of the version may have spilled: reading it can fail when the copy has been made."""
+    for number in range(4):
+        one.deliver(one.put("key", f"v{number}".encode()))
+    event = one.put("key", b"new")
+    for operation in ("GetItem", "PutItem"):
+        with faults(Fault(operation, status=500, code="InternalServerError", times=99)):
+            assert one.deliver(event).failed == [0]
+        expire_lease(one)
+    one.deliver(event)
+    one.drain()
+
+    assert sorted(one.versions("key")) == ["new", "v0", "v1", "v2", "v3"]
+    assert one.rows("key")[-1].status == "COMPLETED"
+    assert one.at_rest("key")
+
+
+@pytest.mark.parametrize("operation", ["UpdateItem", "PutItem"])
+def test_a_large_copy_survives_an_outage_of_the_ledger(one: World, small_parts: int, operation: str) -> None:
+    """The parts are not copied again, and no upload is left behind."""
+    one.deliver(one.put_parts("key", [bytes(small_parts), b"rest"]))
+    with faults(Fault(operation, status=500, code="InternalServerError", times=99)):
+        assert one.deliver(*one.take("large"), to="replicate_large").failed == []
+    if operation == "PutItem":
+        expire_lease(one)
+    time.sleep(2)
+    one.drain()
+
+    assert one.row("key").status == "COMPLETED"
+    assert one.open_uploads() == 0
+    assert one.at_rest("key")

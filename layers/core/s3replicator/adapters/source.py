@@ -1,7 +1,7 @@
 """The source bucket: reads only."""
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -23,11 +23,11 @@ class S3Source:
                 answer = self._client.head_object(**_named(ref), ChecksumMode="ENABLED")
             except ClientError as error:
                 marker = _marker_in(error, ref)
-                if marker is not None:
-                    return marker
-                if status_of(error) in (400, 403, 404):
-                    self._explain(ref)
-                raise
+                if marker is None and status_of(error) in (400, 403, 404):
+                    marker = self._explain(ref)
+                if marker is None:
+                    raise
+                return marker
         return source_object(ref, answer)
 
     def tags(self, ref: VersionRef) -> frozenset[Tag]:
@@ -39,11 +39,17 @@ class S3Source:
         with failures_of(Call.SRC_LIST):
             return versions_of(self._client, bucket, key)
 
-    def _explain(self, ref: VersionRef) -> NoReturn:
-        """A refused HEAD has no body: 404 may mean the key, the version or the bucket. A GET tells."""
+    def _explain(self, ref: VersionRef) -> SourceMarker:
+        """A refused HEAD has no body: 404 may mean the key, the version or the bucket. A GET tells.
+
+        Returns if it is a delete marker, which GET shows to those who may not HEAD it.
+        """
         try:
             answer = self._client.get_object(**_named(ref), Range="bytes=0-0")
         except ClientError as error:
+            marker = _marker_in(error, ref)
+            if marker is not None:
+                return marker
             code = error.response["Error"]["Code"]
             message = error.response["Error"].get("Message", "")
             if code == "InvalidRequest" and "Server Side Encryption" in message:

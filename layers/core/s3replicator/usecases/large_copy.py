@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from s3replicator.decisions.events import Upload
-from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError
+from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError, RetryableError
 from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.order import Place
 from s3replicator.decisions.outcome import Outcome, Result
@@ -68,7 +68,11 @@ class LargeCopy:
         if not prepared.complete or not self._engine.may_publish(deadline):
             return self._resume_later(work, delay=0)
         intent = work.intent(prepared.upload.nonce, prepared.upload.started)
-        answer, leased = take_lease(self._engine, work, deadline, intent)
+        try:
+            answer, leased = take_lease(self._engine, work, deadline, intent)
+        except RetryableError:
+            # The parts are there; a message that comes again as it was would copy them once more.
+            return self._resume_later(work, delay=self._engine.timing.defer)
         match answer:
             case Duplicate(row):
                 discard_upload(self._engine, work)
@@ -147,6 +151,26 @@ class LargeCopy:
     # -- under the lease
 
     def _publish(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Outcome:
+        try:
+            otherwise = self._make_ready(leased, work)
+        except RetryableError:
+            return self._resume_later(work, delay=self._engine.timing.defer)
+        except ReplicationError as failure:
+            leased.withdraw()
+            return self._fail(leased, work, failure)
+        if otherwise is not None:
+            return otherwise
+        try:
+            row = self._complete(leased, work, prepared)
+        except ReplicationError as failure:
+            if not leased.in_doubt and not isinstance(failure, AmbiguousWrite):
+                leased.head = replace(leased.head, unsettled=False)
+            return self._fail(leased, work, failure)
+        leased.write()
+        return self._settle(leased, work, row)
+
+    def _make_ready(self, leased: LeasedKey, work: Work) -> Outcome | None:
+        """Everything before the upload may be completed; an outcome if it may not."""
         if not leased.fit:
             return self._hand_over(leased, work, Reason.UNSETTLED)
         row = leased.row(work.version_id)
@@ -163,28 +187,17 @@ class LargeCopy:
         # a crash must lead to the second function.
         leased.head = replace(leased.head, unsettled=True)
         leased.write()
-        try:
-            row = self._complete(leased, work, prepared)
-        except AmbiguousWrite as failure:
-            return self._fail(leased, work, failure)
-        except ReplicationError as failure:
-            leased.head = replace(leased.head, unsettled=False)
-            return self._fail(leased, work, failure)
-        leased.write()
-        return self._settle(leased, work, row)
+        return None
 
     def _complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Row:
         try:
-            published = self._send_complete(leased, work, prepared)
+            with leased.sending():
+                published = self._send_complete(leased, work, prepared)
         except AmbiguousWrite:
-            leased.published_in_doubt()
             found = leased.resolve()
             if found is None:
                 raise
             return adopt(leased, work, found)
-        except ReplicationError:
-            leased.withdraw()
-            raise
         return leased.account(work, prepared.upload.nonce, published)
 
     def _send_complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Published:

@@ -5,7 +5,8 @@ written. Every write is conditional on the lease; every visible write at the des
 intent before, and accounted for after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -47,6 +48,7 @@ class LeasedKey:
         self.head = head
         ours = announced and head.intent and announced.nonce == head.intent.nonce
         self._announced = head.intent if ours else None
+        self._fetched: dict[str, Row | None] = {}
         self._spilled: dict[str, Row] | None = None
         self._source_list: Sequence[ListedVersion] | None = None
 
@@ -57,10 +59,13 @@ class LeasedKey:
     # -- rows
 
     def row(self, version_id: str) -> Row | None:
+        """The row of a version, wherever it is; one read of the ledger at most."""
         row = self.head.rows.get(version_id)
-        if row is None and self.head.spilled:
-            row = self._engine.ledger.row(self.key, version_id)
-        return row
+        if row is not None or not self.head.spilled:
+            return row
+        if version_id not in self._fetched:
+            self._fetched[version_id] = self._engine.ledger.row(self.key, version_id)
+        return self._fetched[version_id]
 
     def set_row(self, version_id: str, row: Row) -> None:
         self.head = self.head.with_row(version_id, row)
@@ -117,6 +122,7 @@ class LeasedKey:
 
     def _put(self, head: Head) -> None:
         small, out = head.spill()
+        self._fetched |= out
         if out:
             # First the rows, then the head without them: while both exist, the head's own copy counts.
             self._engine.ledger.put_rows(self.key, head.source, out)
@@ -131,15 +137,24 @@ class LeasedKey:
         intent stays open until it is resolved, after any other it is withdrawn.
         """
         intent = self.announce(work)
-        try:
+        with self.sending():
             published = self._send(work, intent.nonce)
+        return self.account(work, intent.nonce, published)
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Around a visible write for our intent: whatever goes wrong from here on, the intent stays open,
+        unless the write has been refused."""
+        intent = self._announced
+        self._announced = None
+        try:
+            yield
         except AmbiguousWrite:
-            self.published_in_doubt()
             raise
         except ReplicationError:
+            self._announced = intent
             self.withdraw()
             raise
-        return self.account(work, intent.nonce, published)
 
     def _send(self, work: Work, nonce: str) -> Published:
         if not isinstance(work.source, SourceObject):
@@ -160,13 +175,8 @@ class LeasedKey:
         )
         row = self._verified(row, work, published)
         self.set_row(work.version_id, row)
-        self._announced = None
         self.head = replace(self.head, intent=None)
         return row
-
-    def published_in_doubt(self) -> None:
-        """A visible write was sent for our intent, and its answer is unknown: it must be resolved."""
-        self._announced = None
 
     def is_on_top(self, replica: str | None) -> bool:
         """Whether the destination lists this replica above every other one we know of."""
