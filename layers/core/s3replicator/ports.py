@@ -131,6 +131,17 @@ class Conflict:
 LeaseAnswer = Granted | Held | Duplicate | Conflict
 
 
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """A head, or a row that has spilled, with open work that is due since ``due``."""
+
+    key: LedgerKey
+    source: str
+    rows: Mapping[str, Row]
+    due: float
+    spilled: bool = False
+
+
 class LeaseLost(Exception):
     """A write under a lease found that the lease is no longer ours. Nothing was written."""
 
@@ -169,8 +180,8 @@ class Ledger(Protocol):
         """The head, and every row, spilled or not."""
         ...
 
-    def due(self, destination: str, now: float) -> Iterable[tuple[LedgerKey, Head]]:
-        """The heads of a destination whose open work is due."""
+    def due(self, destination: str, now: float) -> Iterable["DueItem"]:
+        """What of a destination's open work is due."""
         ...
 
     def count_open(self, destination: str) -> int:
@@ -178,8 +189,8 @@ class Ledger(Protocol):
         Thousands are not counted on."""
         ...
 
-    def postpone(self, key: LedgerKey, due: float) -> None:
-        """Let the sweep pass over this head until ``due``, if nobody has worked on it meanwhile."""
+    def postpone(self, item: "DueItem", due: float) -> None:
+        """Let the sweep pass over it until ``due``, if nobody has worked on it meanwhile."""
         ...
 
 

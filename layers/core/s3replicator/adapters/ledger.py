@@ -1,5 +1,6 @@
 """The ledger in DynamoDB. See docs/architecture.md, "The ledger"."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -13,15 +14,15 @@ from s3replicator.adapters.ledger_items import (
     head_item,
     head_key,
     intent_value,
-    key_of,
     lease_value,
     partition,
+    read_due,
     read_head,
     read_row,
     row_item,
     row_key,
 )
-from s3replicator.decisions.failures import Reason, RetryableError
+from s3replicator.decisions.failures import Reason, RetryableError, TerminalError
 from s3replicator.decisions.ledger import (
     FINAL,
     SHARDS,
@@ -32,7 +33,7 @@ from s3replicator.decisions.ledger import (
     Row,
     shard_name,
 )
-from s3replicator.ports import Conflict, Duplicate, Granted, Held, LeaseAnswer, LeaseLost
+from s3replicator.ports import Conflict, DueItem, Duplicate, Granted, Held, LeaseAnswer, LeaseLost
 
 INDEX: Final = "open-work"
 
@@ -42,6 +43,8 @@ _UNSETTLED_VERSION: Final = (
     "NOT (#rows.#version.#status IN (:completed, :superseded, :tombstone)"
     " AND attribute_not_exists(#intent) AND attribute_not_exists(#unsettled))"
 )
+_NOT_FINAL: Final = "NOT #row.#status IN (:completed, :superseded, :tombstone)"
+_FINAL_VALUES: Final = {f":{status.lower()}": status for status in FINAL}
 _LEASE_CONDITION: Final = f"{_FREE} AND {_OURS} AND {_UNSETTLED_VERSION}"
 
 
@@ -74,7 +77,6 @@ class DynamoLedger:
         )
         names = ("lease", "expires", "source", "rows", "status", "intent", "unsettled", "schema")
         values = {f":new_{name[1:]}": value for name, (_, value) in settings.items()}
-        finals = {f":{status.lower()}": status for status in FINAL}
         try:
             with _ledger_failures():
                 answer = self._client.update_item(
@@ -86,7 +88,9 @@ class DynamoLedger:
                         **{f"#{name}": name for name in names},
                         "#version": version_id,
                     },
-                    ExpressionAttributeValues=encode({**values, **finals, ":now": now, ":source": source}),
+                    ExpressionAttributeValues=encode(
+                        {**values, **_FINAL_VALUES, ":now": now, ":source": source}
+                    ),
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -129,8 +133,15 @@ class DynamoLedger:
 
     def put_rows(self, key: LedgerKey, source: str, rows: Mapping[str, Row]) -> None:
         for version_id, row in rows.items():
-            with _ledger_failures():
-                self._client.put_item(TableName=self._table, Item=row_item(key, source, version_id, row))
+            # What is final stays so, even if a worker that has lost its lease without knowing says otherwise.
+            with contextlib.suppress(_ConditionFailed), _ledger_failures():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=row_item(key, source, version_id, row),
+                    ConditionExpression=_NOT_FINAL,
+                    ExpressionAttributeNames={"#row": "row", "#status": "status"},
+                    ExpressionAttributeValues=encode(_FINAL_VALUES),
+                )
 
     def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
         head: Head | None = None
@@ -147,7 +158,7 @@ class DynamoLedger:
                 rows.update([read_row(item)])
         return head, {**rows, **(head.rows if head else {})}
 
-    def due(self, destination: str, now: float) -> Iterable[tuple[LedgerKey, Head]]:
+    def due(self, destination: str, now: float) -> Iterable[DueItem]:
         for number in range(SHARDS):
             for item in self._query(
                 IndexName=INDEX,
@@ -155,8 +166,7 @@ class DynamoLedger:
                 ExpressionAttributeNames={"#open": "open", "#due": "due"},
                 ExpressionAttributeValues=encode({":shard": shard_name(destination, number), ":now": now}),
             ):
-                if item["sk"]["S"] == HEAD:
-                    yield key_of(item), read_head(item)
+                yield read_due(item)
 
     def count_open(self, destination: str) -> int:
         with _ledger_failures():
@@ -173,19 +183,20 @@ class DynamoLedger:
             ]
         return sum(answer["Count"] for answer in answers)
 
-    def postpone(self, key: LedgerKey, due: float) -> None:
+    def postpone(self, item: DueItem, due: float) -> None:
+        [version_id, *_] = item.rows
         try:
             with _ledger_failures():
                 self._client.update_item(
                     TableName=self._table,
-                    Key=head_key(key),
+                    Key=row_key(item.key, version_id) if item.spilled else head_key(item.key),
                     UpdateExpression="SET #due = :later",
-                    ConditionExpression="attribute_exists(#due) AND attribute_not_exists(#lease)",
+                    ConditionExpression="#due = :seen AND attribute_not_exists(#lease)",
                     ExpressionAttributeNames={"#due": "due", "#lease": "lease"},
-                    ExpressionAttributeValues=encode({":later": due}),
+                    ExpressionAttributeValues=encode({":later": due, ":seen": item.due}),
                 )
         except _ConditionFailed:
-            # Somebody is at work on it, or has finished: then the head says what is due itself.
+            # Somebody is at work on it, or has finished: then the item says what is due itself.
             return
 
     def _query(self, **arguments: Any) -> Iterator[Mapping[str, Any]]:
@@ -216,6 +227,9 @@ def _ledger_failures() -> Iterator[None]:
         if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
             held: Any = error.response.get("Item", {})
             raise _ConditionFailed(held) from error
+        if error.response["Error"]["Code"] == "ValidationException":
+            # What does not fit into the ledger will not fit later either.
+            raise TerminalError(Reason.LEDGER_UNAVAILABLE, str(error)) from error
         raise RetryableError(Reason.LEDGER_UNAVAILABLE, str(error)) from error
     except BotoCoreError as error:
         raise RetryableError(Reason.LEDGER_UNAVAILABLE, str(error)) from error

@@ -14,7 +14,6 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.ledger import (
-    NEVER,
     Head,
     Intent,
     Lease,
@@ -24,6 +23,7 @@ from s3replicator.decisions.ledger import (
     Status,
 )
 from s3replicator.decisions.versions import Kind
+from s3replicator.ports import DueItem
 
 SCHEMA: Final = 1
 HEAD: Final = "HEAD"
@@ -81,7 +81,7 @@ def row_item(key: LedgerKey, source: str, version_id: str, row: Row) -> Item:
         "version": version_id,
         "row": _row_value(row),
         "open": key.shard if row.open else None,
-        "due": NEVER if row.open else None,
+        "due": row.swept_at,
     }
     return {**row_key(key, version_id), **encode(values)}
 
@@ -180,6 +180,16 @@ def read_head(item: Mapping[str, Any]) -> Head:
 def read_row(item: Mapping[str, Any]) -> tuple[str, Row]:
     values = _decode(item)
     return values["version"], _read_row(values["row"])
+
+
+def read_due(item: Mapping[str, Any]) -> DueItem:
+    """An item of the index of open work."""
+    due = float(_deserialize(item["due"]))
+    if item["sk"]["S"] == HEAD:
+        head = read_head(item)
+        return DueItem(key_of(item), head.source, head.rows, due)
+    version_id, row = read_row(item)
+    return DueItem(key_of(item), item["source"]["S"], {version_id: row}, due, spilled=True)
 
 
 def _decode(item: Mapping[str, Any]) -> Item:

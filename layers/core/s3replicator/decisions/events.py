@@ -199,7 +199,10 @@ def _event_time(record: Mapping[str, Any]) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise UnreadableEvent(f"eventTime is {text!r}, not an ISO 8601 time") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds < _END_OF_TIME:
+        raise UnreadableEvent(f"eventTime is {text!r}, no time an event can have")
+    return seconds
 
 
 def _upload(envelope: Mapping[str, Any]) -> Upload | None:

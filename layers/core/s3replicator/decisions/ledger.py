@@ -130,6 +130,13 @@ class Row:
         """True for what an operator should see in the index of open work."""
         return not self.final or self.reason is not None
 
+    @property
+    def swept_at(self) -> float | None:
+        """Its place in the index of open work: when it is due, or ``NEVER``; None if it is not there."""
+        if not self.open:
+            return None
+        return self.due if self.due is not None else NEVER
+
     def ids(self) -> Iterator[str]:
         if self.replica is not None:
             yield self.replica
@@ -168,21 +175,16 @@ class Head:
         return orders
 
     def due(self) -> float | None:
-        """When the sweep shall send this key round again; None if nothing is open."""
-        open_rows = [row for row in self.rows.values() if row.open]
-        if not open_rows:
-            return None
-        return min((row.due for row in open_rows if row.due is not None), default=NEVER)
+        """When the sweep shall look at this head again; None if nothing in it is open."""
+        return min((due for row in self.rows.values() if (due := row.swept_at) is not None), default=None)
 
     def spill(self) -> tuple["Head", dict[str, Row]]:
-        """Move rows out, so that the head stays small whatever a key goes through. What has a due time
-        stays: the sweep looks at heads only."""
-        movable = [vid for vid, row in self.rows.items() if row.due is None]
-        excess = min(len(self.rows) - INLINE_ROWS, len(movable))
+        """Move rows out, so that the head stays small whatever a key goes through."""
+        excess = len(self.rows) - INLINE_ROWS
         if excess <= 0:
             return self, {}
         # A row without a replica orders nothing; among replicas the head must know the newest.
-        movable.sort(key=lambda vid: (self.rows[vid].live, recency(self.rows[vid].order)))
+        movable = sorted(self.rows, key=lambda vid: (self.rows[vid].live, recency(self.rows[vid].order)))
         out = {vid: self.rows[vid] for vid in movable[:excess]}
         kept = {vid: row for vid, row in self.rows.items() if vid not in out}
         live_out = [(vid, row.order) for vid, row in out.items() if row.live]

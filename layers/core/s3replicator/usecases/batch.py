@@ -18,7 +18,7 @@ from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.order import sequencer_rank
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.ports import Configurations, LeaseLost
-from s3replicator.usecases.endings import busy, park_as_it_came
+from s3replicator.usecases.endings import busy, failed_row, park, park_as_it_came
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.routing import Router
@@ -170,6 +170,10 @@ class Batch:
             return self._lane(works, deadline)
         except LeaseLost:
             return [(work, busy(work)) for work in works]
+        except TerminalError as failure:
+            # The ledger itself refuses: there is no row, the parked message alone says so.
+            rows = [failed_row(self._engine, work, None, failure) for work in works]
+            return [(work, park(self._engine, work, row)) for work, row in zip(works, rows, strict=True)]
         except ReplicationError as failure:
             told: tuple[Reason, str] = (failure.reason, failure.detail)
         except Exception:

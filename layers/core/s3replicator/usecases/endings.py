@@ -56,11 +56,12 @@ def waiting_row(engine: Engine, work: Work, old: Row | None, reason: Reason, *, 
     """The row of a version that waits: for a message that was ``sent``, or for its turn."""
     if old is not None and old.final:
         return old
+    again = old if old is not None and old.status is Status.PENDING else None
     return replace(
         work.row(Status.PENDING, old),
         reason=reason,
-        attempts=old.attempts if old is not None else 0,
-        first_failure=old.first_failure if old is not None else None,
+        attempts=again.attempts if again else 0,
+        first_failure=again.first_failure if again else None,
         due=engine.clock.now() + _ELSEWHERE if sent else None,
     )
 

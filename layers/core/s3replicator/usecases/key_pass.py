@@ -139,6 +139,7 @@ class KeyPass:
             if self._path.hands_over_late():
                 self._hand_over(state, work, Reason.LATE_VERSION)
             else:
+                discard_upload(self._engine, work)
                 row = self._wait(state, work, Reason.LATE_VERSION, sent=False)
                 state.outcomes.append((work, work.outcome(Result.LATE, row)))
         elif work.large:
@@ -147,9 +148,12 @@ class KeyPass:
             self._publish(state, work)
 
     def _publish(self, state: _Pass, work: Work) -> None:
-        for attempt in range(_PUBLISH_TRIES):
-            if attempt:
+        doubt: AmbiguousWrite | None = None
+        for _ in range(_PUBLISH_TRIES):
+            if doubt is not None:
                 self._engine.clock.sleep(self._engine.dice.random())
+                if not self._engine.may_publish(state.deadline):
+                    raise doubt
             try:
                 row = state.leased.publish(work)
                 break
@@ -160,6 +164,7 @@ class KeyPass:
                     break
                 doubt = failure
         else:
+            assert doubt is not None
             raise doubt
         if row.status is Status.FAILED:
             state.park.append((work, row))
@@ -185,7 +190,14 @@ class KeyPass:
         return row
 
     def _fail(self, state: _Pass, work: Work, failure: ReplicationError) -> None:
-        row = failed_row(self._engine, work, state.leased.row(work.version_id), failure)
+        old = state.leased.row(work.version_id)
+        if old is not None and old.final:
+            # The failure is the key's, not this version's: what is final stays so.
+            again = isinstance(failure, RetryableError)
+            duplicate = work.outcome(Result.DUPLICATE, old, reason=old.status)
+            state.outcomes.append((work, deferred(work, failure) if again else duplicate))
+            return
+        row = failed_row(self._engine, work, old, failure)
         state.leased.set_row(work.version_id, row)
         if row.status is not Status.PENDING:
             discard_upload(self._engine, work)
@@ -215,10 +227,7 @@ class KeyPass:
         results = {outcome.result for _, outcome in state.outcomes}
         if results & {Result.HANDED_OVER, Result.DELAYED, Result.DEFERRED}:
             return
-        for index, (work, outcome) in enumerate(state.outcomes):
-            if outcome.result is Result.REPLICATED:
-                help_needed = work.outcome(Result.HANDED_OVER, reason=reason)
-                sent = hand_over(self._engine, work, help_needed)
-                if sent.result is Result.DEFERRED:
-                    state.outcomes[index] = (work, sent)
-                return
+        work, _ = state.outcomes[0]
+        sent = hand_over(self._engine, work, work.outcome(Result.HANDED_OVER, reason=reason))
+        if sent.result is Result.DEFERRED:
+            state.outcomes[0] = (work, sent)

@@ -4,6 +4,7 @@ The open upload is its own checkpoint. When the worker's time is up, or somebody
 change goes back to the queue with the upload's id, and the next worker goes on from ``ListParts``.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,7 +21,7 @@ from s3replicator.decisions.replica import (
     upload_request,
 )
 from s3replicator.decisions.versions import Published, SourceObject
-from s3replicator.ports import Conflict, CopiedPart, DestinationBucket, Duplicate, Granted, Held
+from s3replicator.ports import Conflict, CopiedPart, DestinationBucket, Duplicate, Granted, Held, LeaseLost
 from s3replicator.usecases.endings import (
     discard_upload,
     failed_row,
@@ -55,10 +56,12 @@ class LargeCopy:
 
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
         """
-        settled = self._engine.ledger.peek(work.key, work.version_id)
-        if settled is not None and settled.final:
+        known = self._engine.ledger.peek(work.key, work.version_id)
+        if known is not None and known.final:
             # A duplicate, or what a dead worker left unsettled: nothing has to be copied for either.
             return self._without_copying(work, deadline)
+        if known is not None and known.upload is not None and work.change.upload is None:
+            work = replace(work, change=replace(work.change, upload=known.upload))
         try:
             work, prepared = self._prepare(work, deadline)
         except _PartsFailed as stopped:
@@ -84,7 +87,7 @@ class LargeCopy:
                 return self._without_copying(_without_upload(work), deadline)
             case Granted():
                 assert leased is not None
-                return self._publish(leased, work, prepared)
+                return self._publish(leased, work, prepared, deadline)
 
     # -- without a lease
 
@@ -142,7 +145,10 @@ class LargeCopy:
         return to_large_lane(self._engine, work, outcome, delay)
 
     def _record_failure(self, work: Work, failure: ReplicationError, deadline: float) -> Outcome:
-        return self._without_copying(replace(work, failure=failure), deadline)
+        outcome = self._without_copying(replace(work, failure=failure), deadline)
+        if outcome.result is Result.DEFERRED and work.change.upload is not None:
+            return self._resume_later(work, delay=self._engine.timing.defer)
+        return outcome
 
     def _without_copying(self, work: Work, deadline: float) -> Outcome:
         [(_, outcome)] = KeyPass(self._engine, FastPath()).run([work], deadline)
@@ -150,16 +156,19 @@ class LargeCopy:
 
     # -- under the lease
 
-    def _publish(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Outcome:
+    def _publish(self, leased: LeasedKey, work: Work, prepared: _Prepared, deadline: float) -> Outcome:
         try:
             otherwise = self._make_ready(leased, work)
         except RetryableError:
-            return self._resume_later(work, delay=self._engine.timing.defer)
+            return self._give_up_for_now(leased, work)
         except ReplicationError as failure:
             leased.withdraw()
             return self._fail(leased, work, failure)
         if otherwise is not None:
             return otherwise
+        if not self._engine.may_publish(deadline):
+            leased.head = replace(leased.head, unsettled=False)
+            return self._give_up_for_now(leased, work)
         try:
             row = self._complete(leased, work, prepared)
         except ReplicationError as failure:
@@ -168,6 +177,14 @@ class LargeCopy:
             return self._fail(leased, work, failure)
         leased.write()
         return self._settle(leased, work, row)
+
+    def _give_up_for_now(self, leased: LeasedKey, work: Work) -> Outcome:
+        """Nothing has been published: leave the key as it was found, and go on later."""
+        leased.withdraw()
+        # A lease that cannot be given up runs out.
+        with contextlib.suppress(RetryableError, LeaseLost):
+            leased.release()
+        return self._resume_later(work, delay=self._engine.timing.defer)
 
     def _make_ready(self, leased: LeasedKey, work: Work) -> Outcome | None:
         """Everything before the upload may be completed; an outcome if it may not."""
@@ -212,7 +229,7 @@ class LargeCopy:
 
     def _settle(self, leased: LeasedKey, work: Work, row: Row) -> Outcome:
         """The lease is given up in a settled state if the destination's list shows the replica on top."""
-        if leased.is_on_top(row.replica):
+        if self._stands_on_top(leased, row):
             leased.head = replace(leased.head, unsettled=False)
             leased.release()
         else:
@@ -226,6 +243,14 @@ class LargeCopy:
         if row.status is Status.FAILED:
             return park(self._engine, work, row)
         return work.outcome(Result.REPLICATED, row)
+
+    @staticmethod
+    def _stands_on_top(leased: LeasedKey, row: Row) -> bool:
+        try:
+            return leased.is_on_top(row.replica)
+        except ReplicationError:
+            # Nobody could look, so somebody else has to.
+            return False
 
     def _hand_over(self, leased: LeasedKey, work: Work, reason: Reason) -> Outcome:
         leased.withdraw()

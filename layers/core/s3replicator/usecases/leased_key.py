@@ -102,9 +102,8 @@ class LeasedKey:
         assert not self.in_doubt, "an intent is never overwritten before it is resolved"
         if self._announced is None or self._announced.version_id != work.version_id:
             intent = work.intent(self._engine.dice.token(), self._engine.clock.now())
+            self._put(replace(self.head, intent=intent))
             self._announced = intent
-            self.head = replace(self.head, intent=intent)
-            self.write()
         return self._announced
 
     def withdraw(self) -> None:
@@ -122,12 +121,21 @@ class LeasedKey:
 
     def _put(self, head: Head) -> None:
         small, out = head.spill()
+        out |= self._outdated(small)
         self._fetched |= out
         if out:
             # First the rows, then the head without them: while both exist, the head's own copy counts.
             self._engine.ledger.put_rows(self.key, head.source, out)
         self._engine.ledger.write(self.key, self._token, small)
         self.head = small
+
+    def _outdated(self, head: Head) -> dict[str, Row]:
+        """Rows of the head whose open copies, spilled before, would keep them in the index of open work."""
+        return {
+            version_id: row
+            for version_id, row in head.rows.items()
+            if (spilled := self._fetched.get(version_id)) is not None and spilled.open and spilled != row
+        }
 
     # -- visible writes
 

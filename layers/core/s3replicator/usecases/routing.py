@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
@@ -46,8 +46,11 @@ class Router:
             read = [Work(change, bucket, rule, failure=failure) for bucket, rule in wanted.items()]
         else:
             if isinstance(version, SourceObject) and is_replica(version):
-                # Replicas are not replicated onward.
-                return []
+                # Replicas are not replicated onward. Nobody asks for them, unless a row is open already.
+                if change.destination is None:
+                    return []
+                onward = NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, "the version is a replica itself")
+                return [Work(change, bucket, rule, failure=onward) for bucket, rule in wanted.items()]
             read = [Work(change, bucket, rule, source=version) for bucket, rule in wanted.items()]
         return read + closed
 
@@ -77,6 +80,9 @@ class Router:
         version = self.source.head(change.ref)
         if isinstance(version, SourceObject):
             check_eligible(version)
+        elif not version.last_modified:
+            # A store that does not say when: the event does.
+            version = replace(version, last_modified=change.event_time)
         return version
 
 

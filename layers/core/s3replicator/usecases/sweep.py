@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from s3replicator.decisions import letters
-from s3replicator.decisions.ledger import Head, LedgerKey, Status
-from s3replicator.ports import Clock, Ledger, Outbox
+from s3replicator.decisions.ledger import Status
+from s3replicator.ports import Clock, DueItem, Ledger, Outbox
 
-#: A head that has been swept is left alone for this many seconds, while its messages are under way.
+#: What has been swept is left alone for this many seconds, while its messages are under way.
 _RESPITE: Final = 900.0
 
-#: No new head is begun in the last seconds of a sweep.
+#: Nothing new is begun in the last seconds of a sweep.
 _MARGIN: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """By destination: how many versions were sent round, and how many heads have open work."""
+    """By destination: how many versions were sent round, and how much open work there is."""
 
     sent: Mapping[str, int]
     open: Mapping[str, int]
@@ -33,22 +33,22 @@ class Sweep:
         """What there is no time for stays due, and is swept next time."""
         sent = dict.fromkeys(destinations, 0)
         for destination in destinations:
-            for key, head in self._ledger.due(destination, self._clock.now()):
+            for item in self._ledger.due(destination, self._clock.now()):
                 if self._clock.now() + _MARGIN > deadline:
                     break
-                sent[destination] += self._send_round(key, head)
+                sent[destination] += self._send_round(item)
         open_work = {name: self._ledger.count_open(name) for name in destinations}
         return Swept(sent, open_work)
 
-    def _send_round(self, key: LedgerKey, head: Head) -> int:
+    def _send_round(self, item: DueItem) -> int:
         now = self._clock.now()
         due = [
             (version_id, row)
-            for version_id, row in head.rows.items()
+            for version_id, row in item.rows.items()
             if row.status is Status.PENDING and row.due is not None and row.due <= now
         ]
         for version_id, row in due:
-            self._outbox.hand_over(letters.from_row(head.source, version_id, row, key.destination))
+            self._outbox.hand_over(letters.from_row(item.source, version_id, row, item.key.destination))
         # After the messages: if this write is lost they are sent twice, and the second is a duplicate.
-        self._ledger.postpone(key, now + _RESPITE)
+        self._ledger.postpone(item, now + _RESPITE)
         return len(due)
