@@ -250,5 +250,6 @@ def test_ten_versions_of_one_key_in_a_second_end_with_the_newest_on_top(world: W
         waiting = world.head(destination, key)
         assert waiting is not None
         assert waiting.clean
-        assert {vid for vid, row in waiting.rows.items() if row.open} == set(late)
+        rows = world.rows(destination, key)
+        assert {vid for vid, row in rows.items() if row.open} == set(late)
     wait_until(lambda: not world.parked(world.folder("both")), "nothing is parked")
