@@ -176,6 +176,7 @@ class Batch:
             return [(work, park(self._engine, work, row)) for work, row in zip(works, rows, strict=True)]
         except ReplicationError as failure:
             told: tuple[Reason, str] = (failure.reason, failure.detail)
+        # Nor must one key's.
         except Exception:
             told = (Reason.UNEXPECTED, traceback.format_exc(limit=-3))
         reason, detail = told
