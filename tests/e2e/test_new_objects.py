@@ -208,9 +208,7 @@ def test_a_large_object_arrives_with_all_its_attributes(world: World) -> None:
     assert (arrived.metadata, arrived.storage_class) == (ATTRIBUTES["Metadata"], "STANDARD_IA")
     assert [each.version_id for each in world.versions(NEAR, key)] == [replica]
     assert not world.s3.list_multipart_uploads(Bucket=NEAR).get("Uploads")
-    head = world.head(NEAR, key)
-    assert head is not None
-    assert head.clean
+    world.settles(NEAR, key)
 
 
 def test_a_large_object_and_small_ones_of_the_same_key_end_with_the_newest_on_top(world: World) -> None:
@@ -247,9 +245,7 @@ def test_ten_versions_of_one_key_in_a_second_end_with_the_newest_on_top(world: W
         assert versions[-1] not in late
         for version in set(versions) - set(late):
             world.ends(destination, key, version, Status.COMPLETED)
-        waiting = world.head(destination, key)
-        assert waiting is not None
-        assert waiting.clean
+        world.settles(destination, key)
         rows = world.rows(destination, key)
         assert {vid for vid, row in rows.items() if row.open} == set(late)
     wait_until(lambda: not world.parked(world.folder("both")), "nothing is parked")

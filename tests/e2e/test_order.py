@@ -156,10 +156,7 @@ class Crash:
 
     def is_settled(self) -> None:
         self.world.becomes_quiet()
-        head = self.world.head(NEAR, self.key)
-        assert head is not None
-        assert head.clean
-        assert head.lease is None
+        self.world.settles(NEAR, self.key)
         assert not self.world.parked(self.folder)
 
 

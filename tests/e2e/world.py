@@ -262,6 +262,15 @@ class World:
     def head(self, destination: str, key: str) -> Head | None:
         return self.ledger.history(LedgerKey(destination, key))[0]
 
+    def settles(self, destination: str, key: str) -> Head:
+        """Wait until nobody works on the key, and nothing about it is in doubt."""
+
+        def settled() -> Head | None:
+            head = self.head(destination, key)
+            return head if head is not None and head.clean and head.lease is None else None
+
+        return _certain(wait_until(settled, f"{key!r} is settled at {destination}"))
+
     def write_head(self, destination: str, key: str, head: Head) -> None:
         """As a worker that died has left it."""
         self.dynamodb.put_item(
