@@ -1,4 +1,5 @@
-"""Finishes what the other functions could not: the dead-letter queue, and once a minute the sweep."""
+"""Finishes what the other functions could not: the dead-letter queue, once a minute the sweep, and a key
+that an operator asks for."""
 
 import os
 from functools import cache
@@ -18,6 +19,8 @@ def function() -> wiring.Function:
 def handler(event: dict[str, Any], context: invocation.LambdaContext) -> dict[str, Any]:
     if event.get("sweep"):
         return sweep(context)
+    if "settle" in event:
+        return invocation.settle(function(), event["settle"], context)
     return invocation.serve(function(), event, context)
 
 

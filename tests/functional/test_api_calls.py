@@ -223,7 +223,17 @@ PATHS: Final = {
     ),
     "late": Path("replicate", late, {"HeadObject": 1, "UpdateItem": 1, "PutItem": 1, "SendMessage": 1}),
     "late, second function": Path(
-        "retry", late_in_the_second_function, {"HeadObject": 1, "UpdateItem": 1, "PutItem": 1}
+        "retry",
+        late_in_the_second_function,
+        # The late version, and the newer one again above it: n + 1 copies, n deletes.
+        {
+            "HeadObject": 2,
+            "UpdateItem": 1,
+            "ListObjectVersions": 2,
+            "CopyObject": 2,
+            "DeleteObject": 1,
+            "PutItem": 3,
+        },
     ),
     "to the large lane": Path("replicate", to_the_large_lane, {"HeadObject": 1, "SendMessage": 1}),
     "large, three parts": Path(

@@ -17,7 +17,7 @@ from functions.bucket_setup import app
 from s3replicator.adapters.bucket_admin import BucketAdmin
 from s3replicator.adapters.configuration_document import parse
 from s3replicator.decisions.configuration import OBJECT_KEY
-from s3replicator.decisions.notifications import Configuration
+from s3replicator.decisions.notifications import EVENTS, Configuration
 from s3replicator.usecases.bucket_setup import BucketSetup
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ USERS = {
     # moto forgets an EventBridgeConfiguration; tests/unit/test_notifications.py has one.
     "LambdaFunctionConfigurations": [
         {
-            "Id": "tags",
-            "LambdaFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:tags",
-            "Events": ["s3:ObjectTagging:*"],
+            "Id": "transitions",
+            "LambdaFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:transitions",
+            "Events": ["s3:LifecycleTransition"],
         }
     ],
 }
@@ -180,8 +180,24 @@ def test_a_new_stack_gets_its_entry_beside_the_users(world: World) -> None:
     assert ours == {
         "Id": IDENTIFIER,
         "QueueArn": QUEUE,
+        "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*", "s3:ObjectAcl:Put"],
+    }
+
+
+def test_the_entry_of_a_former_release_is_brought_up_to_date(world: World) -> None:
+    former = {
+        "Id": IDENTIFIER,
+        "QueueArn": QUEUE,
         "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
     }
+    there: Any = {**USERS, "QueueConfigurations": [*USERS["QueueConfigurations"], former]}
+    world.s3.put_bucket_notification_configuration(Bucket="source", NotificationConfiguration=there)
+
+    answer = world.send("Update", IDENTIFIER, old={"NotificationEvents": former["Events"]})
+
+    assert answer["Status"] == "SUCCESS"
+    assert world.entries() == ["restores", IDENTIFIER]
+    assert world.notifications()["QueueConfigurations"][1]["Events"] == list(EVENTS)
 
 
 def test_the_rest_of_the_stack_learns_the_destinations_with_their_regions(world: World) -> None:
@@ -538,7 +554,7 @@ class Raced(BucketAdmin):
             other = {
                 "Id": "other-stack",
                 "QueueArn": "arn:aws:sqs:us-east-1:123456789012:other",
-                "Events": ["s3:ObjectTagging:*"],
+                "Events": ["s3:IntelligentTiering"],
             }
             queues = [e for e in read_by_the_other["QueueConfigurations"] if e["Id"] != other["Id"]]
             super().put_notifications(bucket, {**read_by_the_other, "QueueConfigurations": [*queues, other]})

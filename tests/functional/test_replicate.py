@@ -347,19 +347,6 @@ def test_an_event_of_another_bucket_is_parked(world: World) -> None:
     assert message["MessageAttributes"]["reason"]["StringValue"] == "WrongSourceBucket"
 
 
-def test_an_event_without_a_version_id_is_parked(world: World) -> None:
-    event = world.put("key")
-    del event["Records"][0]["s3"]["object"]["versionId"]
-
-    assert world.deliver(event).failed == []
-
-    [message] = world.messages("parked")
-    assert message["MessageAttributes"]["reason"]["StringValue"] == "SrcBucketUnversioned"
-
-
-# -- a bare event, as `sam local invoke` delivers it
-
-
 def test_a_bare_event_is_replicated(world: World) -> None:
     world.invoke(world.put("bare"))
 

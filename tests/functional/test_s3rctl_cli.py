@@ -40,6 +40,9 @@ NEED_A_STACK = [
     ["parked", "show", "id"],
     ["parked", "retry", "--all"],
     ["parked", "drop", "--all"],
+    ["settle", f"s3://{SOURCE}/key"],
+    ["breaker", "show"],
+    ["breaker", "close", "--yes"],
 ]
 
 
@@ -54,9 +57,10 @@ def s3rctl(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 def test_the_commands_of_this_release() -> None:
     assert {" ".join(path) for path in LEAVES} == {
-        "status",
+        *("status", "settle"),
         *("config validate", "config show", "config put"),
         *("parked list", "parked show", "parked retry", "parked drop"),
+        *("breaker show", "breaker close"),
     }
 
 
@@ -84,7 +88,13 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert Tool(capsys)("--version").out == f"s3rctl {version('s3-replicator')}\n"
 
 
-@pytest.mark.parametrize("wrong", [[], ["config"], ["parked"], ["nonsense"], ["status"], ["config", "put"]])
+WRONG = [
+    *([], ["config"], ["parked"], ["breaker"], ["nonsense"], ["status"], ["settle"]),
+    *(["config", "put"], ["breaker", "show", "--yes"]),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=" ".join)
 def test_wrong_usage_exits_with_two(capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
     answer = Tool(capsys)(*wrong)
     assert answer.code == 2

@@ -83,7 +83,19 @@ def test_a_valid_file_is_summed_up(alone: Tool, file: Path) -> None:
         "deleteMarkers": False,
         "destination": "others",
         "storageClass": None,
+        "lateVersions": "Replay",
+        "versionDeletesPerHour": None,
     }
+
+
+def test_what_amazon_has_no_words_for_is_summed_up_too(alone: Tool, file: Path) -> None:
+    extensions = {"LateVersions": "Skip", "VersionDeletes": {"Status": "Enabled", "MaxPerHour": 20}}
+    file.write_text(json.dumps(document("replicas", Extensions=extensions)))
+    told = alone("config", "validate", str(file)).out
+    assert "Skip" in told
+    assert "20 an hour" in told
+    [rule] = alone("config", "validate", str(file), "--json").json["rules"]
+    assert (rule["lateVersions"], rule["versionDeletesPerHour"]) == ("Skip", 20)
 
 
 def test_an_invalid_file_is_refused_with_the_field_and_the_fix(alone: Tool, file: Path) -> None:

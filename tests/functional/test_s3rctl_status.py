@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from s3replicator.decisions.ledger import Intent, Lease, LedgerKey, Status, source_name
+from s3replicator.decisions.ledger import Intent, Lease, LedgerKey, OrderFacts, Status, source_name
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import VersionRef
 from tests.functional.s3rctl_tool import Answer, Tool, deploy
@@ -168,6 +168,63 @@ def test_an_announced_version_is_pending(world: World, s3rctl: Tool) -> None:
         ("PENDING", ["PENDING", "NONE"]),
         ("COMPLETED", ["COMPLETED", "COMPLETED"]),
     ]
+
+
+def test_a_replica_that_others_removed_is_told_with_the_way_to_get_it_back(
+    world: World, s3rctl: Tool
+) -> None:
+    event = world.put("key")
+    world.deliver(event)
+    rewrite(world, event, replica=None, lost=True)
+    answer = s3rctl("status", f"s3://{SOURCE}/key", "--json")
+    assert answer.code == 0
+    at = of(answer, version_id(event))["at"]
+    assert (at[ONE]["status"], at[ONE]["isLost"], at[ONE]["replicaVersionId"]) == ("COMPLETED", True, None)
+    assert at[ONE]["detail"] == (
+        "removed at the destination by others; s3rctl settle --restore-lost copies it again"
+    )
+    assert (at[TWO]["isLost"], at[TWO]["detail"]) == (False, None)
+    assert "settle --restore-lost" in s3rctl("status", f"s3://{SOURCE}/key").out
+
+
+def test_a_replica_that_is_still_to_be_deleted_is_told_of(world: World, s3rctl: Tool) -> None:
+    event = world.put("key")
+    world.deliver(event)
+    world.purge(event)
+    rewrite(world, event, purged=True, reason="VersionDeletesHalted", detail="see the breaker")
+    answer = s3rctl("status", f"s3://{SOURCE}/key", "--json")
+    at = of(answer, version_id(event))["at"]
+    assert (at[ONE]["reason"], at[ONE]["isPurged"], at[TWO]["isPurged"]) == (
+        "VersionDeletesHalted",
+        True,
+        False,
+    )
+    assert at[ONE]["detail"] == "see the breaker; deleted at the source, and its replica is still there"
+    assert "still there" in s3rctl("status", f"s3://{SOURCE}/key").out
+
+
+def test_versions_from_before_versioning_are_called_as_s3_calls_them(world: World, s3rctl: Tool) -> None:
+    event = world.put("key")
+    world.deliver(event)
+    [row] = world.rows("key")
+    names = [f"null@{moment:.0f}-{moment:032x}" for moment in (1_700_000_000, 1_800_000_000)]
+    key, source = LedgerKey(ONE, "key"), source_name(VersionRef(SOURCE, "key", ""))
+    world.ledger.lease(key, source, None, lease=Lease("token", 9e9), intent=None, now=1.0)
+    rows = {
+        name: replace(row, status=Status.TOMBSTONE, replica=None, order=OrderFacts(None, moment), detail="x")
+        for name, moment in zip(names, (1_700_000_000.0, 1_800_000_000.0), strict=True)
+    }
+    world.ledger.write(key, "token", replace(world.ledger_head("key"), lease=None, rows=rows))
+
+    answer = s3rctl("status", f"s3://{SOURCE}/key", "--version-id", "null", "--json")
+    assert answer.code == 0
+    assert [v["versionId"] for v in answer.json["versions"]] == ["null", "null"]
+    assert {v["versionName"] for v in answer.json["versions"]} == set(names)
+    shown = s3rctl("status", f"s3://{SOURCE}/key").out
+    assert "null@" not in shown
+    assert f"null (2023-11-14 22:13:20Z) at {ONE}: TOMBSTONE" in shown
+    [only] = s3rctl("status", f"s3://{SOURCE}/key", "--version-id", names[0], "--json").json["versions"]
+    assert only["versionName"] == names[0]
 
 
 def test_a_version_gone_from_the_source_is_still_told_of(world: World, s3rctl: Tool) -> None:

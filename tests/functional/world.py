@@ -174,7 +174,8 @@ class World:
 
     def put(self, key: str, body: bytes = b"content", **arguments: Any) -> Event:
         answer = self.s3.put_object(Bucket=SOURCE, Key=key, Body=body, **arguments)
-        return self.event("ObjectCreated:Put", key, answer["VersionId"], etag=answer["ETag"])
+        version_id = answer.get("VersionId", "null")
+        return self.event("ObjectCreated:Put", key, version_id, etag=answer["ETag"])
 
     def put_parts(self, key: str, parts: Iterable[bytes], **arguments: Any) -> Event:
         """A multipart upload."""
@@ -196,15 +197,28 @@ class World:
         answer = self.s3.delete_object(Bucket=SOURCE, Key=key)
         return self.event("ObjectRemoved:DeleteMarkerCreated", key, answer["VersionId"])
 
-    def purge(self, event: Event) -> None:
+    def purge(self, event: Event) -> Event:
         """Delete the version of an event for good."""
-        stored = event["Records"][0]["s3"]["object"]
-        key = self.key_of(event)
-        self.s3.delete_object(Bucket=SOURCE, Key=key, VersionId=stored["versionId"])
+        key, version_id = self.key_of(event), self.version_of(event)
+        self.s3.delete_object(Bucket=SOURCE, Key=key, VersionId=version_id)
+        return self.event("ObjectRemoved:Delete", key, version_id)
+
+    def tag(self, event: Event, **tags: str) -> Event:
+        """Give the version of an event these tags, and no others. Such records have no sequencer."""
+        key, version_id = self.key_of(event), self.version_of(event)
+        tagging = {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
+        self.s3.put_object_tagging(Bucket=SOURCE, Key=key, VersionId=version_id, Tagging=tagging)
+        tagged = self.event("ObjectTagging:Put", key, version_id)
+        del tagged["Records"][0]["s3"]["object"]["sequencer"]
+        return tagged
 
     @staticmethod
     def key_of(event: Event) -> str:
         return str(event["key"])
+
+    @staticmethod
+    def version_of(event: Event) -> str:
+        return str(event["Records"][0]["s3"]["object"]["versionId"])
 
     def event(self, name: str, key: str, version_id: str, etag: str = "") -> Event:
         self._sequence += 0x11
@@ -291,6 +305,14 @@ class World:
     def sweep(self) -> None:
         self.invoke({"sweep": True}, to="retry")
 
+    def settle(self, key: str, **asked: Any) -> dict[str, Any]:
+        """By hand, as s3rctl asks for it."""
+        event = {"settle": {"bucket": SOURCE, "key": key, **asked}}
+        with recording() as recorded:
+            answer: dict[str, Any] = HANDLERS["retry"].handler(event, Context(TIMEOUTS["retry"]))
+        self.calls["retry"] += recorded.calls
+        return answer
+
     # -- what is so
 
     def versions(self, key: str, bucket: str = ONE) -> list[str]:
@@ -307,6 +329,10 @@ class World:
     def content(self, key: str, bucket: str = ONE, version_id: str | None = None) -> str:
         which = {"VersionId": version_id} if version_id else {}
         return str(self.s3.get_object(Bucket=bucket, Key=key, **which)["Body"].read().decode())
+
+    def tags(self, key: str, version_id: str, bucket: str = ONE) -> dict[str, str]:
+        answer = self.s3.get_object_tagging(Bucket=bucket, Key=key, VersionId=version_id)
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     def head(self, key: str, bucket: str = ONE) -> dict[str, Any]:
         answer: dict[str, Any] = self.s3.head_object(Bucket=bucket, Key=key)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.ledger import Head, Intent, Lease, OrderFacts, Row, Status
-from s3replicator.decisions.versions import Kind, Tag
+from s3replicator.decisions.versions import NULL, Kind, Tag, version_name
 
 #: Keys that one decoding too many or too few would change, or that look like something else.
 AWKWARD_KEYS = [
@@ -36,6 +36,8 @@ keys = st.sampled_from(AWKWARD_KEYS) | st.text(min_size=1, max_size=60)
 
 #: Thirty-two characters, as Amazon S3 makes them.
 version_ids = st.binary(min_size=24, max_size=24).map(lambda drawn: b64encode(drawn, b"._").decode())
+_etags = st.just("") | st.binary(min_size=16, max_size=16).map(bytes.hex)
+version_names = version_ids | st.builds(version_name, st.just(NULL), st.integers(0, 2**32), _etags)
 sequencers = st.builds(
     lambda drawn, odd: drawn.hex().upper()[odd:], st.binary(min_size=1, max_size=10), st.integers(0, 1)
 )
@@ -59,6 +61,8 @@ rows = st.builds(
     replica=st.none() | version_ids,
     nonce=st.none() | st.uuids().map(str),
     doubt=st.booleans(),
+    lost=st.booleans(),
+    purged=st.booleans(),
     left=_ids,
     blocked=_ids,
     stray=_ids,
@@ -77,7 +81,7 @@ rows = st.builds(
 intents = st.builds(
     Intent,
     nonce=st.uuids().map(str),
-    version_id=version_ids,
+    version_id=version_names,
     kind=st.sampled_from(Kind),
     at=times,
     order=orders,
@@ -89,9 +93,10 @@ heads = st.builds(
     lease=st.none() | st.builds(Lease, st.uuids().map(str), times),
     intent=st.none() | intents,
     unsettled=st.booleans(),
-    rows=st.dictionaries(version_ids, rows, max_size=4),
+    rows=st.dictionaries(version_names, rows, max_size=4),
     spilled=st.booleans(),
-    top=st.none() | st.tuples(version_ids, orders),
+    top=st.none() | st.tuples(version_names, orders),
+    generation=st.integers(0, 2**40),
 )
 
 #: Whatever JSON can say, numbers that Python alone takes included.

@@ -19,6 +19,7 @@ from s3replicator.decisions.configuration import (
     Destination,
     Filter,
     InvalidConfiguration,
+    LateVersions,
     Rule,
     default_document,
 )
@@ -51,6 +52,15 @@ def rule(**members: Any) -> dict[str, Any]:
 def to(**members: Any) -> dict[str, Any]:
     """A valid rule with other members in its destination."""
     return rule(Destination={"Bucket": ARN, **members})
+
+
+def extended(**members: Any) -> dict[str, Any]:
+    """A valid rule with these extensions."""
+    return rule(Extensions=members)
+
+
+def version_deletes(**members: Any) -> dict[str, Any]:
+    return extended(VersionDeletes=members)
 
 
 def document(*rules: Any) -> dict[str, Any]:
@@ -345,6 +355,77 @@ REFUSED = [
     ),
 ]
 
+REFUSED_EXTENSIONS = [
+    *(
+        pytest.param(
+            rule(Extensions=value), "Extensions", [json.dumps(value), "object"], id=f"Extensions {value!r}"
+        )
+        for value in ("LateVersions", 7, ["Skip"])
+    ),
+    pytest.param(
+        extended(LateVersion="Skip"),
+        "Extensions",
+        ["'LateVersion'", "LateVersions, VersionDeletes"],
+        id="a misspelling",
+    ),
+    *(
+        pytest.param(
+            extended(LateVersions=value),
+            "Extensions.LateVersions",
+            [json.dumps(value), 'write "Replay" or "Skip"'],
+            id=f"LateVersions {value!r}",
+        )
+        for value in ("skip", "Enabled", "", True, None, {"Status": "Enabled"})
+    ),
+    *(
+        pytest.param(
+            extended(VersionDeletes=value),
+            "Extensions.VersionDeletes",
+            [json.dumps(value), "object", 'write {"Status": "Enabled"}'],
+            id=f"VersionDeletes {value!r}",
+        )
+        for value in ("Enabled", True, 1000, None)
+    ),
+    pytest.param(
+        version_deletes(MaxPerHour=10),
+        "Extensions.VersionDeletes",
+        ["Status is missing", 'write {"Status": "Enabled"}'],
+        id="VersionDeletes without Status",
+    ),
+    pytest.param(
+        version_deletes(Status="On"),
+        "Extensions.VersionDeletes.Status",
+        ['"On"', '"Enabled" or "Disabled"'],
+        id="bad Status of VersionDeletes",
+    ),
+    pytest.param(
+        version_deletes(Status="Enabled", PerHour=10),
+        "Extensions.VersionDeletes",
+        ["'PerHour'", "Status, MaxPerHour"],
+        id="a misspelt limit",
+    ),
+    *(
+        pytest.param(
+            version_deletes(Status=status, MaxPerHour=value),
+            "Extensions.VersionDeletes.MaxPerHour",
+            [json.dumps(value), "whole number from 1"],
+            id=f"MaxPerHour {value!r}, {status}",
+        )
+        for status in ("Enabled", "Disabled")
+        for value in (0, -1, 0.5, "1000", True, None, 2**31)
+    ),
+]
+
+
+@pytest.mark.parametrize(("written", "field", "said"), REFUSED_EXTENSIONS)
+def test_an_extension_that_says_nothing_sensible_is_refused_with_its_field_value_and_fix(
+    written: Any, field: str, said: list[str]
+) -> None:
+    failure = refused(document(written))
+    assert (failure.code, failure.field) == ("MalformedXML", f"Rules[0].{field}")
+    for words in said:
+        assert words in failure.problem
+
 
 @pytest.mark.parametrize(("written", "code", "field", "said"), REFUSED)
 def test_a_document_amazon_s3_refuses_is_refused_with_its_code(
@@ -368,7 +449,13 @@ NOT_YET = [
         "SourceSelectionCriteria",
         rule(SourceSelectionCriteria={"SseKmsEncryptedObjects": {"Status": "Enabled"}}),
     ),
-    ("Extensions", rule(Extensions={"LateVersions": "Skip"})),
+    ("Extensions.KeyNameConstraint", extended(KeyNameConstraint={"MatchAnySuffix": [".csv"]})),
+    ("Extensions.ObjectSizeGreaterThanBytes", extended(ObjectSizeGreaterThanBytes=0)),
+    ("Extensions.ObjectSizeLessThanBytes", extended(ObjectSizeLessThanBytes=1024)),
+    ("Extensions.MatchAnyStorageClass", extended(MatchAnyStorageClass=["STANDARD"])),
+    ("Extensions.KeyTransform", extended(LateVersions="Skip", KeyTransform={"StripPrefix": "in/"})),
+    ("Extensions.PreserveParts", extended(PreserveParts={"Status": "Enabled"})),
+    ("Extensions.Destination", extended(Destination={"Region": "eu-west-1"})),
     ("Prefix", rule(Prefix="in/")),
     ("Prefix", {"Prefix": "", "Status": "Enabled", "Destination": {"Bucket": ARN}}),
 ]
@@ -580,6 +667,41 @@ def test_every_storage_class_of_a_general_purpose_bucket_is_accepted(storage_cla
     assert only.destination.storage_class == storage_class
 
 
+@pytest.mark.parametrize(
+    ("extensions", "late_versions", "limit"),
+    [
+        ({}, LateVersions.REPLAY, None),
+        ({"LateVersions": "Replay"}, LateVersions.REPLAY, None),
+        ({"LateVersions": "Skip"}, LateVersions.SKIP, None),
+        ({"VersionDeletes": {"Status": "Enabled"}}, LateVersions.REPLAY, 1000),
+        ({"VersionDeletes": {"Status": "Enabled", "MaxPerHour": 1}}, LateVersions.REPLAY, 1),
+        ({"VersionDeletes": {"Status": "Enabled", "MaxPerHour": 2**31 - 1}}, LateVersions.REPLAY, 2**31 - 1),
+        ({"VersionDeletes": {"Status": "Disabled"}}, LateVersions.REPLAY, None),
+        ({"VersionDeletes": {"Status": "Disabled", "MaxPerHour": 50}}, LateVersions.REPLAY, None),
+        (
+            {"LateVersions": "Skip", "VersionDeletes": {"Status": "Enabled", "MaxPerHour": 50}},
+            LateVersions.SKIP,
+            50,
+        ),
+    ],
+    ids=json.dumps,
+)
+def test_extensions_are_read(extensions: dict[str, Any], late_versions: LateVersions, limit: int) -> None:
+    [only] = accepted(document(rule(Extensions=extensions))).rules
+    assert (only.late_versions, only.version_deletes) == (late_versions, limit)
+
+
+def test_without_extensions_a_rule_does_what_amazons_does_and_late_versions_are_replayed() -> None:
+    [only] = accepted(document(rule())).rules
+    assert (only.late_versions, only.version_deletes) == (LateVersions.REPLAY, None)
+
+
+def test_a_limit_written_as_a_fraction_is_a_whole_number_all_the_same() -> None:
+    written = json.dumps(document(version_deletes(Status="Enabled", MaxPerHour=10))).replace("10}", "10.0}")
+    [only] = parse(written).rules
+    assert repr(only.version_deletes) == "10"
+
+
 def test_a_rule_without_an_id_gets_one_that_nobody_else_has() -> None:
     """Amazon S3 makes one up; a document it takes must not fail for a name the user never wrote."""
     written = document(rule(ID=None), rule(ID="rule-1", Priority=2), rule(ID=None, Priority=3))
@@ -670,7 +792,17 @@ def test_whatever_is_put_there_is_a_configuration_or_refused(text: str | bytes) 
     check_answer(text)
 
 
-@given(spoiled(document(rule(Filter={"And": {"Prefix": "a", "Tags": [RED]}}), rule(ID="b", Priority=2))))
+EXTENSIONS = {"LateVersions": "Skip", "VersionDeletes": {"Status": "Enabled", "MaxPerHour": 10}}
+
+
+@given(
+    spoiled(
+        document(
+            rule(Filter={"And": {"Prefix": "a", "Tags": [RED]}}),
+            rule(ID="b", Priority=2, Extensions=EXTENSIONS),
+        )
+    )
+)
 def test_a_document_with_any_value_spoiled_is_a_configuration_or_refused(written: Any) -> None:
     check_answer(json.dumps(written))
 
@@ -682,6 +814,8 @@ PLACES: list[tuple[str, list[Any]]] = [
     ("Rules[0].Filter.And.Tags[0]", ["Rules", 0, "Filter", "And", "Tags", 0]),
     ("Rules[0].DeleteMarkerReplication", ["Rules", 0, "DeleteMarkerReplication"]),
     ("Rules[0].Destination", ["Rules", 0, "Destination"]),
+    ("Rules[0].Extensions", ["Rules", 0, "Extensions"]),
+    ("Rules[0].Extensions.VersionDeletes", ["Rules", 0, "Extensions", "VersionDeletes"]),
 ]
 
 
@@ -690,7 +824,8 @@ def test_a_member_nobody_knows_is_refused_by_name_wherever_it_stands(
     place: tuple[str, list[Any]], name: str, value: Any
 ) -> None:
     field, path = place
-    written = document(rule(Filter={"And": {"Prefix": "a", "Tags": [dict(RED)]}}))
+    selected = {"And": {"Prefix": "a", "Tags": [dict(RED)]}}
+    written = document(rule(Filter=selected, Extensions=deepcopy(EXTENSIONS)))
     inside: Any = written
     for step in path:
         inside = inside[step]

@@ -151,6 +151,7 @@ def test_a_record_becomes_a_change() -> None:
         version_id="096fKKXTRTtl3on89fVO.nfljtsv6qko",
         sequencer="0055AED6DCD90281E5",
         event_time=1795338904.123,
+        principal="AWS:AIDAJDPLRKLG7UEXAMPLE",
     )
 
 
@@ -168,13 +169,13 @@ def test_a_change_keeps_its_record_as_it_came() -> None:
         ("s3:ObjectCreated:Put", ChangeKind.CREATED),
         ("ObjectRemoved:DeleteMarkerCreated", ChangeKind.MARKED),
         ("s3:ObjectRemoved:DeleteMarkerCreated", ChangeKind.MARKED),
-        ("ObjectRemoved:Delete", ChangeKind.OTHER),
+        ("ObjectRemoved:Delete", ChangeKind.REMOVED),
         ("LifecycleExpiration:Delete", ChangeKind.OTHER),
         ("LifecycleExpiration:DeleteMarkerCreated", ChangeKind.OTHER),
         ("LifecycleTransition", ChangeKind.OTHER),
-        ("ObjectTagging:Put", ChangeKind.OTHER),
-        ("ObjectTagging:Delete", ChangeKind.OTHER),
-        ("ObjectAcl:Put", ChangeKind.OTHER),
+        ("ObjectTagging:Put", ChangeKind.TAGGED),
+        ("ObjectTagging:Delete", ChangeKind.TAGGED),
+        ("ObjectAcl:Put", ChangeKind.ACL_CHANGED),
         ("ObjectRestore:Completed", ChangeKind.OTHER),
         ("ReducedRedundancyLostObject", ChangeKind.OTHER),
         ("ObjectCreatedSomehow", ChangeKind.OTHER),
@@ -182,7 +183,7 @@ def test_a_change_keeps_its_record_as_it_came() -> None:
     ],
 )
 def test_the_name_says_what_happened(name: str, kind: ChangeKind) -> None:
-    """A10; D: what lifecycle does, and what deletes a version, is not replicated."""
+    """A10; D: what lifecycle does is not replicated."""
     change = only(event(changed(RECORD, "eventName", value=name)))
     assert change.kind is kind
     assert change.event == name.removeprefix("s3:")
@@ -256,8 +257,32 @@ def test_one_bad_record_does_not_take_the_good_ones_along() -> None:
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_without_versioning_there_is_no_version_id(value: object) -> None:
-    assert only(event(changed(RECORD, "s3", "object", "versionId", value=value))).version_id is None
+def test_without_versioning_it_is_the_null_version(value: object) -> None:
+    assert only(event(changed(RECORD, "s3", "object", "versionId", value=value))).version_id == "null"
+
+
+@pytest.mark.parametrize(
+    ("principal", "is_theirs"),
+    [
+        ("AWS:AROAPEER", True),
+        ("AWS:AROAPEER:session", True),
+        ("AWS:AROAOTHER:session", False),
+        ("AWS:AROAOTHER:AROAPEER", False),
+        ("AROAPEER", False),
+        ("EXAMPLE", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_a_change_knows_who_caused_it(principal: object, is_theirs: bool) -> None:
+    """The second part is the unique id; the third is a name that anybody may choose."""
+    change = only(event(changed(RECORD, "userIdentity", "principalId", value=principal)))
+    assert change.is_by(frozenset({"AROAPEER"})) is is_theirs
+
+
+@pytest.mark.parametrize("identity", [None, "AWS:AROAPEER", []])
+def test_a_change_may_come_without_an_author(identity: object) -> None:
+    assert not only(event(changed(RECORD, "userIdentity", value=identity))).is_by(frozenset({"AROAPEER"}))
 
 
 @pytest.mark.parametrize("name", ["versionId", "sequencer"])

@@ -18,9 +18,12 @@ from s3replicator.decisions.failures import (
     classify,
 )
 
-SOURCE_READS = (Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST)
+SOURCE_READS = (Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST, Call.SRC_ACL)
 
 Answer = tuple[str, int, str]
+
+LOCKED = "Access Denied because object protected by object lock."
+COPY_OF_MARKER = "The source of a copy request may not specifically refer to a delete marker by version id."
 
 # (request, (code, status, message)) -> (class, reason)
 TABLE: list[tuple[Call, Answer, type[ReplicationError], Reason]] = [
@@ -46,12 +49,29 @@ TABLE: list[tuple[Call, Answer, type[ReplicationError], Reason]] = [
     (Call.DST_PART, ("NoSuchUpload", 404, ""), RetryableError, Reason.UNAVAILABLE),
     (Call.DST_COMPLETE, ("NoSuchUpload", 404, ""), AmbiguousWrite, Reason.UNAVAILABLE),
     (Call.DST_PART, ("PreconditionFailed", 412, ""), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_TAG, ("NoSuchVersion", 404, ""), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_REMOVE, ("InternalError", 500, ""), RetryableError, Reason.UNAVAILABLE),
+    # refused for now, and certainly not done
+    (Call.DST_COPY, ("PreconditionFailed", 412, ""), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_COPY, ("ExpiredToken", 400, ""), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_MARK, ("ExpiredToken", 400, ""), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_COMPLETE, ("RequestTimeTooSkewed", 403, ""), RetryableError, Reason.UNAVAILABLE),
+    # the same, met after the work had begun
+    (Call.DST_COPY, ("PreconditionFailed", 200, ""), AmbiguousWrite, Reason.UNAVAILABLE),
+    (Call.DST_COPY, ("ExpiredToken", 200, ""), AmbiguousWrite, Reason.UNAVAILABLE),
+    (Call.DST_COMPLETE, ("RequestTimeout", 400, ""), AmbiguousWrite, Reason.UNAVAILABLE),
     # gone
     (Call.SRC_READ, ("NoSuchKey", 404, ""), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
     (Call.SRC_READ, ("NoSuchVersion", 404, ""), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
     (Call.SRC_TAGS, ("NoSuchVersion", 404, ""), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
     (Call.DST_COPY, ("NoSuchKey", 404, ""), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
     (Call.DST_PART, ("NoSuchVersion", 404, ""), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
+    # gone: a null version in whose place a delete marker is now
+    (Call.DST_COPY, ("InvalidRequest", 400, COPY_OF_MARKER), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
+    (Call.DST_PART, ("InvalidRequest", 400, COPY_OF_MARKER), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
+    (Call.SRC_TAGS, ("MethodNotAllowed", 405, ""), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
+    (Call.SRC_ACL, ("MethodNotAllowed", 405, ""), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
+    (Call.DST_TAG, ("MethodNotAllowed", 405, ""), TerminalError, Reason.REQUEST_REFUSED),
     # buckets
     (Call.SRC_READ, ("NoSuchBucket", 404, ""), TerminalError, Reason.SRC_BUCKET_NOT_FOUND),
     (Call.SRC_LIST, ("NoSuchBucket", 404, ""), TerminalError, Reason.SRC_BUCKET_NOT_FOUND),
@@ -84,7 +104,15 @@ TABLE: list[tuple[Call, Answer, type[ReplicationError], Reason]] = [
     (Call.DST_READ, ("AccessDenied", 403, ""), TerminalError, Reason.DST_READ_NOT_PERMITTED),
     (Call.DST_LIST, ("AccessDenied", 403, ""), TerminalError, Reason.DST_LIST_NOT_PERMITTED),
     (Call.SRC_READ, ("403", 403, "Forbidden"), TerminalError, Reason.SRC_GET_NOT_PERMITTED),
+    (Call.SRC_ACL, ("AccessDenied", 403, ""), TerminalError, Reason.SRC_GET_ACL_NOT_PERMITTED),
+    (Call.DST_REMOVE, ("AccessDenied", 403, ""), TerminalError, Reason.DST_DELETE_NOT_PERMITTED),
+    (Call.DST_TAG, ("AccessDenied", 403, ""), TerminalError, Reason.DST_PUT_TAGGING_NOT_PERMITTED),
+    (Call.DST_ACL, ("AccessDenied", 403, ""), TerminalError, Reason.DST_PUT_ACL_NOT_PERMITTED),
+    (Call.DST_RETENTION, ("AccessDenied", 403, ""), TerminalError, Reason.DST_PUT_RETENTION_NOT_PERMITTED),
+    (Call.DST_LEGAL_HOLD, ("AccessDenied", 403, ""), TerminalError, Reason.DST_PUT_LEGAL_HOLD_NOT_PERMITTED),
     # Object Lock
+    (Call.DST_REMOVE, ("AccessDenied", 403, LOCKED), TerminalError, Reason.DST_OBJECT_LOCKED),
+    (Call.DST_RETENTION, ("AccessDenied", 403, LOCKED), TerminalError, Reason.DST_OBJECT_LOCKED),
     (
         Call.DST_COPY,
         ("InvalidRequest", 400, "Bucket is missing Object Lock Configuration"),
@@ -134,11 +162,20 @@ def test_an_answer_is_classified(
     ],
 )
 def test_a_refused_copy_says_which_permission_is_missing(action: str, reason: Reason) -> None:
-    message = (
+    assert classify(Call.DST_COPY, "AccessDenied", 403, _unauthorized(action)).reason is reason
+
+
+def test_a_missing_permission_is_no_lock_whatever_the_key_is_called() -> None:
+    message = _unauthorized("s3:DeleteObjectVersion", key="protected by object lock.txt")
+    refused = classify(Call.DST_REMOVE, "AccessDenied", 403, message)
+    assert refused.reason is Reason.DST_DELETE_NOT_PERMITTED
+
+
+def _unauthorized(action: str, key: str = "key") -> str:
+    return (
         "User: arn:aws:sts::123456789012:assumed-role/replicate/replicate is not authorized to perform:"
-        f' {action} on resource: "arn:aws:s3:::replica-bucket/key" because no policy allows it'
+        f' {action} on resource: "arn:aws:s3:::replica-bucket/{key}" because no policy allows it'
     )
-    assert classify(Call.DST_COPY, "AccessDenied", 403, message).reason is reason
 
 
 # -- properties
@@ -167,8 +204,15 @@ def test_every_answer_has_a_reason_and_tells_what_was_asked(
 def test_a_visible_write_that_may_be_repeated_may_also_have_happened(
     call: Call, code: str, status: int
 ) -> None:
+    """Unless S3 has said that it did nothing."""
     failure = classify(call, code, status, "")
-    assert isinstance(failure, AmbiguousWrite) == (call in PUBLISHING and isinstance(failure, RetryableError))
+    not_performed = (code, status) in {
+        ("ExpiredToken", 400),
+        ("PreconditionFailed", 412),
+        ("RequestTimeTooSkewed", 403),
+    }
+    in_doubt = call in PUBLISHING and isinstance(failure, RetryableError) and not not_performed
+    assert isinstance(failure, AmbiguousWrite) == in_doubt
 
 
 @given(calls, st.from_regex(r"Unheard[A-Z][a-z]{1,9}", fullmatch=True), st.integers(500, 599))
@@ -194,7 +238,12 @@ def test_a_failed_read_of_the_source_is_never_blamed_on_the_destination(call: Ca
 
 
 @pytest.mark.parametrize(
-    "call", [Call.DST_READ, Call.DST_LIST, Call.DST_PARTS, Call.DST_ABORT], ids=lambda call: call.name
+    "call",
+    [
+        *(Call.DST_READ, Call.DST_LIST, Call.DST_PARTS, Call.DST_ABORT, Call.DST_REMOVE),
+        *(Call.DST_TAG, Call.DST_ACL, Call.DST_RETENTION, Call.DST_LEGAL_HOLD),
+    ],
+    ids=lambda call: call.name,
 )
 def test_what_is_missing_at_the_destination_does_not_make_the_source_gone(call: Call) -> None:
     """A tombstone would end the version for good."""
@@ -246,6 +295,7 @@ OURS = {
     ),
     *(
         "DstGetObjectNotPermitted",
+        "DstObjectLocked",
         "DestinationKeyConflict",
         "LateVersion",
         "LedgerUnavailable",
@@ -253,6 +303,7 @@ OURS = {
         "QueueUnavailable",
     ),
     *(
+        "ReplayTooLarge",
         "RequestRefused",
         "RuleNoLongerSelects",
         "SrcBucketUnversioned",
@@ -260,6 +311,7 @@ OURS = {
         "Throttled",
     ),
     *("ServiceUnavailable", "UnexpectedError", "KeyUnsettled", "VerificationFailed", "WrongSourceBucket"),
+    "VersionDeletesHalted",
 }
 
 

@@ -17,10 +17,13 @@ from s3replicator.adapters.ledger_items import (
     HEAD,
     SCHEMA,
     Item,
+    breaker_key,
     head_item,
     head_key,
+    is_row,
     key_of,
     partition,
+    read_breaker,
     read_head,
     read_row,
     row_item,
@@ -39,7 +42,7 @@ from s3replicator.decisions.ledger import (
     Status,
 )
 from s3replicator.decisions.versions import Kind
-from tests.unit.strategies import buckets, heads, keys, rows, version_ids
+from tests.unit.strategies import buckets, heads, keys, rows, version_names
 
 KEY = LedgerKey("replica-bucket", "reports/2026/11/22/0001-of-0128.csv.gz")
 
@@ -56,9 +59,9 @@ def test_a_head_is_read_back_as_it_was_written(key: LedgerKey, head: Head) -> No
     assert key_of(item) == key
 
 
-@given(ledger_keys, version_ids, rows)
+@given(ledger_keys, version_names, rows)
 def test_a_row_is_read_back_as_it_was_written(key: LedgerKey, version_id: str, row: Row) -> None:
-    item = row_item(key, "source-bucket/key", version_id, row)
+    item = row_item(key, "source-bucket/key", 1, version_id, row)
     assert read_row(item) == (version_id, row)
     assert key_of(item) == key
 
@@ -72,6 +75,8 @@ def test_no_field_of_a_row_is_left_out() -> None:
         replica="replica",
         nonce="nonce",
         doubt=True,
+        lost=True,
+        purged=True,
         left=("left",),
         blocked=("blocked",),
         stray=("stray", "another"),
@@ -89,7 +94,7 @@ def test_no_field_of_a_row_is_left_out() -> None:
     )
     for field in fields(Row):
         assert getattr(full, field.name) not in (None, (), 0, False), field.name
-    assert read_row(row_item(KEY, "b/k", "v", full)) == ("v", full)
+    assert read_row(row_item(KEY, "b/k", 1, "v", full)) == ("v", full)
 
 
 @given(st.floats(0, 4e9))
@@ -148,9 +153,9 @@ def test_dynamodb_takes_any_head(key: LedgerKey, head: Head) -> None:
     check_item(head_item(key, head))
 
 
-@given(ledger_keys, version_ids, rows)
+@given(ledger_keys, version_names, rows)
 def test_dynamodb_takes_any_row(key: LedgerKey, version_id: str, row: Row) -> None:
-    check_item(row_item(key, "source-bucket/key", version_id, row))
+    check_item(row_item(key, "source-bucket/key", 1, version_id, row))
 
 
 # -- keys
@@ -163,11 +168,19 @@ def test_the_first_number_sign_ends_the_destination(key: str) -> None:
     assert key_of(head_key(ledger_key)) == ledger_key
 
 
-@given(ledger_keys, version_ids)
+@given(ledger_keys, version_names)
 def test_a_row_never_takes_the_place_of_its_head(key: LedgerKey, version_id: str) -> None:
     assert head_key(key)["sk"] == {"S": HEAD}
     assert row_key(key, version_id) != head_key(key)
     assert row_key(key, version_id)["pk"] == head_key(key)["pk"]
+    assert is_row(row_key(key, version_id))
+    assert not is_row(head_key(key))
+
+
+@given(ledger_keys)
+def test_a_breaker_is_in_the_partition_of_no_key(key: LedgerKey) -> None:
+    assert breaker_key(key.destination)["pk"] != head_key(key)["pk"]
+    assert not is_row(breaker_key(key.destination))
 
 
 def test_the_place_of_a_row_shows_its_version_unless_that_is_too_long() -> None:
@@ -179,7 +192,7 @@ def test_the_place_of_a_row_shows_its_version_unless_that_is_too_long() -> None:
 
 
 def test_a_row_that_was_hashed_still_knows_its_version() -> None:
-    item = row_item(KEY, "source-bucket/key", "v" * 1000, _row())
+    item = row_item(KEY, "source-bucket/key", 1, "v" * 1000, _row())
     assert read_row(item) == ("v" * 1000, _row())
 
 
@@ -258,7 +271,7 @@ def _row() -> Row:
 
 def test_a_head_with_two_rows_costs_one_write_unit_at_every_step() -> None:
     versions = ["096fKKXTRTtl3on89fVO.nfljtsv6qko", "UIORUnfndfiufdisojhr398493jfdkjF"]
-    at_rest = Head(SOURCE, rows=dict.fromkeys(versions, _row()), spilled=True)
+    at_rest = Head(SOURCE, rows=dict.fromkeys(versions, _row()), spilled=True, generation=123_456)
     lease = Lease(NONCE, 1795339264.123)
     intent = Intent(NONCE, "Xo8sVQ2y1mZ0dT7uJk5rLw9cBn3hFgEa", Kind.OBJECT, 1795338904.789, ORDER)
 
@@ -269,10 +282,18 @@ def test_a_head_with_two_rows_costs_one_write_unit_at_every_step() -> None:
 # -- other releases
 
 
+def test_a_head_of_the_release_that_did_not_count_leases_is_read() -> None:
+    head = Head("source-bucket/key", rows={"v": _row()})
+    item = head_item(KEY, head) | {"schema": {"N": "1"}}
+    assert "generation" not in item
+    assert read_head(item) == head
+
+
 def test_an_item_of_a_newer_schema_is_refused_rather_than_misread() -> None:
     head = head_item(KEY, Head("source-bucket/key")) | {"schema": {"N": str(SCHEMA + 1)}}
-    row = row_item(KEY, "source-bucket/key", "v", _row()) | {"schema": {"N": str(SCHEMA + 1)}}
-    for read, item in ((read_head, head), (read_row, row)):
+    row = row_item(KEY, "source-bucket/key", 1, "v", _row()) | {"schema": {"N": str(SCHEMA + 1)}}
+    breaker = breaker_key("replica-bucket") | {"schema": {"N": str(SCHEMA + 1)}}
+    for read, item in ((read_head, head), (read_row, row), (read_breaker, breaker)):
         with pytest.raises(RetryableError, match="finish the deployment") as refused:
             read(item)
         assert refused.value.reason is Reason.LEDGER_UNAVAILABLE

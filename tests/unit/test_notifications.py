@@ -26,6 +26,7 @@ event_types = st.sampled_from(
         "s3:ObjectRemoved:DeleteMarkerCreated",
         "s3:ObjectRestore:*",
         "s3:ObjectTagging:*",
+        "s3:ObjectAcl:Put",
         "s3:LifecycleExpiration:*",
     ]
 )
@@ -105,7 +106,7 @@ def test_our_entry_is_known_again_in_whatever_order_s3_lists_its_events(
     "difference",
     [
         {"QueueArn": "arn:aws:sqs:eu-west-1:123456789012:another"},
-        {"Events": ["s3:ObjectCreated:Put"]},
+        {"Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]},
         {"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}},
     ],
     ids=lambda difference: next(iter(difference)),
@@ -125,6 +126,15 @@ def test_taking_out_what_is_not_there_changes_nothing(before: Configuration) -> 
     assert remove(before, OURS.identifier) is before
 
 
+def test_what_is_replicated_is_subscribed_to_and_nothing_a_lifecycle_rule_does() -> None:
+    assert OURS.document()["Events"] == [
+        "s3:ObjectCreated:*",
+        "s3:ObjectRemoved:*",
+        "s3:ObjectTagging:*",
+        "s3:ObjectAcl:Put",
+    ]
+
+
 def test_an_entry_in_the_way_is_named_with_its_target() -> None:
     configuration = {
         QUEUES: [
@@ -133,8 +143,16 @@ def test_an_entry_in_the_way_is_named_with_its_target() -> None:
         ],
         "TopicConfigurations": [{"Id": "uploads", "TopicArn": "arn:t", "Events": ["s3:ObjectCreated:Put"]}],
         "LambdaFunctionConfigurations": [
-            {"Id": "deletes", "LambdaFunctionArn": "arn:l", "Events": ["s3:ObjectRemoved:*"]}
+            {"Id": "deletes", "LambdaFunctionArn": "arn:l", "Events": ["s3:ObjectRemoved:*"]},
+            {"Id": "tags", "LambdaFunctionArn": "arn:m", "Events": ["s3:ObjectTagging:Delete"]},
+            {"Id": "acls", "LambdaFunctionArn": "arn:n", "Events": ["s3:ObjectAcl:Put"]},
+            {"Id": "expired", "LambdaFunctionArn": "arn:o", "Events": ["s3:LifecycleExpiration:*"]},
         ],
         "EventBridgeConfiguration": {},
     }
-    assert rivals(configuration, OURS) == ["uploads (arn:t)", "deletes (arn:l)"]
+    assert rivals(configuration, OURS) == [
+        "uploads (arn:t)",
+        "deletes (arn:l)",
+        "tags (arn:m)",
+        "acls (arn:n)",
+    ]

@@ -32,7 +32,6 @@ from s3replicator.decisions.versions import (
     Checksum,
     Lock,
     Published,
-    ReplicaHead,
     SourceObject,
     Tag,
     VersionRef,
@@ -479,8 +478,9 @@ def test_without_encryption_on_both_sides_an_etag_is_as_good() -> None:
 
 
 def test_what_cannot_be_compared_otherwise_is_compared_by_size() -> None:
-    assert matches(SOURCE, ReplicaHead(1024, OTHER_ETAG, {}))
-    assert not matches(SOURCE, ReplicaHead(1023, ETAG, {}))
+    replica = SourceObject(VersionRef("replica-bucket", "key", "replica"), 1024, OTHER_ETAG, 1795338905.0)
+    assert matches(SOURCE, replica)
+    assert not matches(SOURCE, replace(replica, size=1023, etag=ETAG))
 
 
 def test_a_source_with_parts_in_its_etag_came_from_an_upload() -> None:

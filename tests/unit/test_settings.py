@@ -24,11 +24,13 @@ ENVIRONMENT = {
     "RETRY_MAXIMUM_SECONDS": "3600.5",
     "RETRY_MAXIMUM_ATTEMPTS": "8",
 }
+#: What may be left out or empty.
+OPTIONAL = {"PEER_PRINCIPALS": "AROAEXAMPLEONE,AROAEXAMPLETWO"}
 NUMBERS = [name for name, value in ENVIRONMENT.items() if value.replace(".", "").isdigit()]
 
 
 def test_a_complete_environment_is_read() -> None:
-    settings = Settings.from_env({**ENVIRONMENT, "PATH": "/usr/bin"})
+    settings = Settings.from_env({**ENVIRONMENT, **OPTIONAL, "PATH": "/usr/bin"})
     assert settings == Settings(
         region="us-east-1",
         source_bucket="source-bucket",
@@ -43,7 +45,24 @@ def test_a_complete_environment_is_read() -> None:
         configuration_cache=60,
         defer=5,
         retry=RetryPolicy(base=30, maximum=3600.5, attempts=8),
+        peer_principals=frozenset({"AROAEXAMPLEONE", "AROAEXAMPLETWO"}),
     )
+
+
+@pytest.mark.parametrize("environment", [{}, {"PEER_PRINCIPALS": ""}, {"PEER_PRINCIPALS": ","}])
+def test_there_need_be_no_peer(environment: dict[str, str]) -> None:
+    assert Settings.from_env({**ENVIRONMENT, **environment}).peer_principals == frozenset()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["arn:aws:iam::123456789012:role/replicate", "AWS:AROAEXAMPLE", "AROAEXAMPLE:session", "role/x", " "],
+)
+def test_what_is_no_unique_id_would_match_nobody_and_is_refused(entry: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        Settings.from_env({**ENVIRONMENT, "PEER_PRINCIPALS": f"AROAEXAMPLE,{entry}"})
+    assert f"PEER_PRINCIPALS has {entry!r}, not the unique id" in str(refused.value)
+    assert "'AROAEXAMPLE'" not in str(refused.value)
 
 
 @given(st.sets(st.sampled_from(sorted(ENVIRONMENT)), min_size=1))
@@ -97,7 +116,7 @@ def test_a_stack_without_destinations_is_refused(value: str) -> None:
         Settings.from_env({**ENVIRONMENT, "DESTINATIONS": value})
 
 
-@given(st.sampled_from(sorted(ENVIRONMENT)), st.text(max_size=20))
+@given(st.sampled_from(sorted([*ENVIRONMENT, *OPTIONAL])), st.text(max_size=20))
 def test_no_value_does_worse_than_to_be_refused(name: str, value: str) -> None:
     told = name
     try:

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 from s3replicator import telemetry
 from s3replicator.decisions.failures import RetryableError
 from s3replicator.usecases.batch import BatchResult, Message
+from s3replicator.usecases.by_hand import Request
 from s3replicator.wiring import Function
 
 #: Seconds kept for the answer itself.
@@ -35,6 +36,32 @@ def serve(function: Function, event: dict[str, Any], context: LambdaContext) -> 
         reasons = sorted({f"{o.reason}: {o.detail}" for o in result.outcomes if o.result == "Deferred"})
         raise NotReplicated("; ".join(reasons))
     return {}
+
+
+def settle(function: Function, asked: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Settle one key by hand. ``asked``: {"bucket", "key", "destinations"?, "restoreLost"?, "purge"?}; the
+    answer: {"outcomes": [{"destination", "versionId", "result", "reason", "detail"}], "busy": [destination]}.
+    """
+    request = Request(
+        bucket=asked["bucket"],
+        key=asked["key"],
+        destinations=tuple(asked.get("destinations") or ()),
+        restore_lost=bool(asked.get("restoreLost")),
+        purge=bool(asked.get("purge")),
+    )
+    report = function.by_hand.settle(request, deadline(context))
+    telemetry.report(report.outcomes, function.settings.source_bucket)
+    told = [
+        {
+            "destination": outcome.destination,
+            "versionId": outcome.version_id,
+            "result": outcome.result.value,
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+        }
+        for outcome in report.outcomes
+    ]
+    return {"outcomes": told, "busy": report.busy}
 
 
 def deadline(context: LambdaContext) -> float:

@@ -8,14 +8,17 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from s3replicator.adapters.configuration_object import ConfigurationObject
+from s3replicator.adapters.lambda_function import LambdaFunction
 from s3replicator.adapters.ledger import DynamoLedger
 from s3replicator.adapters.parked_queue import SqsParkedQueue
 from s3replicator.adapters.runtime import SystemClock, Threads
 from s3replicator.adapters.source import S3Source
 from s3replicator.adapters.stack_outputs import read_stack
 from s3replicator.decisions.stack import Stack, StackUnusable
+from s3replicator.ports import Ledger
 from s3replicator.usecases.inspection import Inspection
 from s3replicator.usecases.parked import Parked
+from s3replicator.usecases.settle_request import SettleRequest
 
 #: Requests at a time.
 _THREADS: Final = 16
@@ -27,6 +30,9 @@ _CLIENT: Final = Config(
     max_pool_connections=_THREADS,
 )
 
+#: A function answers when it is done; the longest may run for 5 minutes, in which nothing is said.
+_INVOKING: Final = _CLIENT.merge(Config(read_timeout=310, tcp_keepalive=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Operator:
@@ -35,9 +41,15 @@ class Operator:
     stack: Stack
     region: str | None
 
+    def ledger(self) -> Ledger:
+        return DynamoLedger(_client("dynamodb", self.region), self.stack.ledger_table)
+
     def inspection(self) -> Inspection:
-        ledger = DynamoLedger(_client("dynamodb", self.region), self.stack.ledger_table)
-        return Inspection(S3Source(_client("s3", self.region)), ledger, Threads(_THREADS))
+        return Inspection(S3Source(_client("s3", self.region)), self.ledger(), Threads(_THREADS))
+
+    def settle_request(self) -> SettleRequest:
+        client = _client("lambda", self.region, _INVOKING)
+        return SettleRequest(LambdaFunction(client, self.stack.retry_function), SystemClock())
 
     def configuration(self) -> ConfigurationObject:
         return ConfigurationObject(_client("s3", self.region), self.stack.control_bucket)
@@ -58,7 +70,7 @@ def operator_of(stack_name: str, region: str | None) -> Operator:
     return Operator(read_stack(cloudformation, stack_name), region)
 
 
-def _client(service: str, region: str | None) -> Any:
+def _client(service: str, region: str | None, config: Config = _CLIENT) -> Any:
     # The stubs know a service by its literal name only.
     make: Any = boto3.client
-    return make(service, region_name=region, config=_CLIENT)
+    return make(service, region_name=region, config=config)

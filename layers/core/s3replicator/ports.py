@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from s3replicator.decisions.breaker import Breaker
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, Row
 from s3replicator.decisions.plan import Part
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.versions import (
     Checksum,
+    Grant,
     ListedVersion,
+    Lock,
     Published,
-    ReplicaHead,
+    SourceObject,
     SourceVersion,
     Tag,
     VersionRef,
@@ -52,6 +55,8 @@ class Source(Protocol):
 
     def tags(self, ref: VersionRef) -> frozenset[Tag]: ...
 
+    def acl(self, ref: VersionRef) -> frozenset[Grant]: ...
+
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         """All versions and delete markers of exactly this key, newest first."""
         ...
@@ -76,8 +81,25 @@ class DestinationBucket(Protocol):
         """All versions and delete markers of exactly this key, newest first."""
         ...
 
-    def head(self, key: str, version_id: str) -> ReplicaHead | None:
+    def head(self, key: str, version_id: str) -> SourceObject | None:
         """None if there is no such version any more."""
+        ...
+
+    def tags(self, key: str, version_id: str) -> frozenset[Tag]: ...
+
+    def remove(self, key: str, version_id: str) -> None:
+        """Delete one version for good; one already gone is fine. Raises ``TerminalError`` with
+        DstObjectLocked if a retention or legal hold forbids it."""
+        ...
+
+    def put_tags(self, key: str, version_id: str, tags: frozenset[Tag]) -> None: ...
+
+    def put_acl(self, key: str, version_id: str, grants: frozenset[Grant]) -> None:
+        """Nothing happens where the bucket has ACLs disabled."""
+        ...
+
+    def put_lock(self, key: str, version_id: str, lock: Lock) -> None:
+        """Retention and legal hold, as far as they are given."""
         ...
 
     def create_upload(self, key: str, request: ReplicaRequest) -> str: ...
@@ -151,13 +173,16 @@ class Ledger(Protocol):
         self,
         key: LedgerKey,
         source: str,
-        version_id: str,
+        version_id: str | None,
         *,
         lease: Lease,
         intent: Intent | None,
         now: float,
     ) -> LeaseAnswer:
-        """One conditional write: take the lease if it is free, announcing ``intent`` unless one is open."""
+        """One conditional write: take the lease if it is free, announcing ``intent`` unless one is open.
+
+        With a ``version_id`` the answer is ``Duplicate`` if that version is settled.
+        """
         ...
 
     def write(self, key: LedgerKey, token: str, head: Head) -> None:
@@ -172,8 +197,8 @@ class Ledger(Protocol):
         """A row, wherever it is, without a lease: it may change at any time, unless it is final."""
         ...
 
-    def put_rows(self, key: LedgerKey, source: str, rows: Mapping[str, Row]) -> None:
-        """Write rows as items of their own."""
+    def put_rows(self, key: LedgerKey, source: str, generation: int, rows: Mapping[str, Row]) -> None:
+        """Write rows as items of their own. Raises ``LeaseLost`` if a later generation has written one."""
         ...
 
     def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
@@ -187,6 +212,18 @@ class Ledger(Protocol):
     def count_open(self, destination: str) -> int:
         """How much open work a destination has, due or not: heads, and rows that have spilled.
         Thousands are not counted on."""
+        ...
+
+    def allow_version_delete(self, destination: str, limit: int, now: float) -> bool:
+        """Count one more; False if that is more than ``limit`` in this hour, or the breaker is open."""
+        ...
+
+    def breaker(self, destination: str) -> Breaker | None:
+        """None if no version has ever been deleted there."""
+        ...
+
+    def close_breaker(self, destination: str) -> None:
+        """Begin counting anew."""
         ...
 
     def postpone(self, item: "DueItem", due: float) -> None:

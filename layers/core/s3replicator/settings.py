@@ -13,7 +13,10 @@ class InvalidSettings(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``destinations`` maps bucket to region; ``region`` is the stack's own. Times in seconds."""
+    """``destinations`` maps bucket to region; ``region`` is the stack's own. Times in seconds.
+
+    ``peer_principals`` are the unique ids of those whose writes to the source are replicas already.
+    """
 
     region: str
     source_bucket: str
@@ -28,6 +31,7 @@ class Settings:
     configuration_cache: float
     defer: float
     retry: RetryPolicy
+    peer_principals: frozenset[str] = frozenset()
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Settings":
@@ -51,6 +55,7 @@ class Settings:
                 maximum=reader.number("RETRY_MAXIMUM_SECONDS"),
                 attempts=int(reader.number("RETRY_MAXIMUM_ATTEMPTS")),
             ),
+            peer_principals=reader.unique_ids("PEER_PRINCIPALS"),
         )
         if reader.problems:
             raise InvalidSettings("; ".join(reader.problems))
@@ -90,3 +95,13 @@ class _Reader:
         if not regions and self._environment.get(name):
             self.problems.append(f"{name} names no destination")
         return regions
+
+    def unique_ids(self, name: str) -> frozenset[str]:
+        """May be empty. An ARN would match no event record, and a loop would go on in silence."""
+        entries = frozenset(filter(None, self._environment.get(name, "").split(",")))
+        self.problems += [
+            f"{name} has {entry!r}, not the unique id of a role or user"
+            for entry in sorted(entries)
+            if not (entry.isascii() and entry.isalnum())
+        ]
+        return entries

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.outcome import Outcome, Result
 
 SERVICE: Final = "s3-replicator"
@@ -24,6 +25,7 @@ PENDING: Final = "OperationsPendingReplication"
 REPLICATED: Final = "OperationsReplicated"
 NOT_ELIGIBLE: Final = "OperationsNotEligible"
 CONFIGURATION_UNREADABLE: Final = "ConfigurationUnreadable"
+VERSION_DELETES_HALTED: Final = "VersionDeletesHalted"
 
 _COUNTED: Final = {
     Result.REPLICATED: REPLICATED,
@@ -31,7 +33,7 @@ _COUNTED: Final = {
     Result.NOT_ELIGIBLE: NOT_ELIGIBLE,
 }
 _LOGGED_AS_ERROR: Final = frozenset({Result.PARKED, Result.DEFERRED})
-_LOGGED_AS_WARNING: Final = frozenset({Result.DELAYED, Result.NOT_ELIGIBLE, Result.LATE})
+_LOGGED_AS_WARNING: Final = frozenset({Result.DELAYED, Result.NOT_ELIGIBLE, Result.SUPERSEDED})
 
 # Explicit names, so that importing a handler needs no environment.
 logger: Final = Logger(service=SERVICE)
@@ -50,6 +52,7 @@ def report(outcomes: Iterable[Outcome], source_bucket: str) -> None:
             by_rule[(outcome.destination or "-", outcome.rule or "-")].append(outcome)
     for (destination, rule), group in by_rule.items():
         _emit_for_rule(group, source_bucket, destination, rule)
+    _report_halted(listed, source_bucket)
 
 
 def _log(outcome: Outcome) -> None:
@@ -75,6 +78,14 @@ def _emit_for_rule(group: list[Outcome], source: str, destination: str, rule: st
         if outcome.lag is not None:
             metrics.add_metric(LATENCY, MetricUnit.Seconds, outcome.lag)
     metrics.flush_metrics()
+
+
+def _report_halted(outcomes: Iterable[Outcome], source: str) -> None:
+    halted = sum(outcome.reason == Reason.VERSION_DELETES_HALTED for outcome in outcomes)
+    if halted:
+        metrics = _metrics({"SourceBucket": source})
+        metrics.add_metric(VERSION_DELETES_HALTED, MetricUnit.Count, halted)
+        metrics.flush_metrics()
 
 
 def report_pending(source: str, pending: Mapping[str, int]) -> None:

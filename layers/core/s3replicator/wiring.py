@@ -14,6 +14,7 @@ from s3replicator.adapters.source import S3Source
 from s3replicator.settings import Settings
 from s3replicator.usecases import lanes
 from s3replicator.usecases.batch import Batch
+from s3replicator.usecases.by_hand import ByHand
 from s3replicator.usecases.engine import Engine, Timing
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.sweep import Sweep
@@ -27,6 +28,7 @@ class Function:
     batch: Batch
     inbox: SqsInbox
     sweep: Sweep
+    by_hand: ByHand
 
 
 def replicate(settings: Settings) -> Function:
@@ -82,9 +84,10 @@ def _build(
     )
     return Function(
         settings=settings,
-        batch=Batch(engine, configurations, settings.source_bucket, lane(engine)),
+        batch=Batch(engine, configurations, settings.source_bucket, lane(engine), settings.peer_principals),
         inbox=SqsInbox(sqs, own_queue),
         sweep=Sweep(ledger, outbox, clock),
+        by_hand=ByHand(engine, configurations, settings.peer_principals),
     )
 
 

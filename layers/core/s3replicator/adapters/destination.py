@@ -1,26 +1,40 @@
-"""A destination bucket: copies, delete markers and uploads."""
+"""A destination bucket: copies, delete markers and uploads, and what is changed on a replica later."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from s3replicator.adapters.s3_errors import failures_of, status_of
+from s3replicator.adapters.s3_errors import failures_of, status_of, translate
 from s3replicator.adapters.s3_listing import keep_order, versions_of
-from s3replicator.adapters.s3_objects import ALGORITHMS, checksum_of, metadata_of
-from s3replicator.decisions.failures import Call, Reason, TerminalError
+from s3replicator.adapters.s3_objects import ALGORITHMS, checksum_of, source_object, tags_of
+from s3replicator.decisions.failures import Call, Reason, ReplicationError, TerminalError
 from s3replicator.decisions.plan import Part
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.versions import (
     Checksum,
+    Grant,
     ListedVersion,
+    Lock,
     Published,
-    ReplicaHead,
+    SourceObject,
+    Tag,
     VersionRef,
+    id_for_s3,
 )
 from s3replicator.ports import CopiedPart
+
+_GRANT_HEADERS: Final = {
+    "FULL_CONTROL": "GrantFullControl",
+    "READ": "GrantRead",
+    "READ_ACP": "GrantReadACP",
+    "WRITE": "GrantWrite",
+    "WRITE_ACP": "GrantWriteACP",
+}
 
 _RAW_HEADERS: Final[ContextVar[Mapping[str, str]]] = ContextVar("raw_headers")
 
@@ -91,15 +105,72 @@ class S3Destination:
         with failures_of(Call.DST_LIST):
             return versions_of(self._client, self._bucket, key)
 
-    def head(self, key: str, version_id: str) -> ReplicaHead | None:
+    def head(self, key: str, version_id: str) -> SourceObject | None:
         with failures_of(Call.DST_READ):
             try:
-                answer = self._client.head_object(Bucket=self._bucket, Key=key, VersionId=version_id)
+                answer = self._client.head_object(**self._replica(key, version_id))
             except ClientError as error:
                 if status_of(error) == 404:
                     return None
                 raise
-        return ReplicaHead(answer["ContentLength"], answer["ETag"], metadata_of(answer))
+        return source_object(VersionRef(self._bucket, key, version_id), answer)
+
+    def tags(self, key: str, version_id: str) -> frozenset[Tag]:
+        with failures_of(Call.DST_READ):
+            answer = self._client.get_object_tagging(**self._replica(key, version_id))
+        return tags_of(answer)
+
+    # -- changes of a replica that is there; each can be repeated
+
+    def remove(self, key: str, version_id: str) -> None:
+        with failures_of(Call.DST_REMOVE):
+            try:
+                self._client.delete_object(**self._replica(key, version_id))
+            except ClientError as error:
+                # Amazon's answer is the same whether the version was there or not; other stores tell.
+                if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
+                    return
+                failure = translate(Call.DST_REMOVE, error)
+                denied = failure.reason is Reason.DST_DELETE_NOT_PERMITTED
+                if denied and "not authorized" not in failure.detail and self._is_locked(key, version_id):
+                    # A bare "Access Denied" does not tell a lock from a missing permission.
+                    failure = TerminalError(Reason.DST_OBJECT_LOCKED, failure.detail, failure.request_id)
+                raise failure from error
+
+    def _is_locked(self, key: str, version_id: str) -> bool:
+        try:
+            replica = self.head(key, version_id)
+        except ReplicationError:
+            return False
+        return replica is not None and (replica.lock.until is not None or replica.lock.legal_hold == "ON")
+
+    def put_tags(self, key: str, version_id: str, tags: frozenset[Tag]) -> None:
+        # An empty set removes them all, and needs no other permission.
+        tag_set = [{"Key": tag.key, "Value": tag.value} for tag in sorted(tags)]
+        with failures_of(Call.DST_TAG):
+            self._client.put_object_tagging(**self._replica(key, version_id), Tagging={"TagSet": tag_set})
+
+    def put_acl(self, key: str, version_id: str, grants: frozenset[Grant]) -> None:
+        with failures_of(Call.DST_ACL):
+            try:
+                self._client.put_object_acl(**self._replica(key, version_id), **_grant_headers(grants))
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "AccessControlListNotSupported":
+                    raise
+
+    def put_lock(self, key: str, version_id: str, lock: Lock) -> None:
+        replica = self._replica(key, version_id)
+        if lock.mode is not None and lock.until is not None:
+            until = datetime.fromtimestamp(lock.until, UTC)
+            retention = {"Mode": lock.mode, "RetainUntilDate": until}
+            with failures_of(Call.DST_RETENTION):
+                self._client.put_object_retention(**replica, Retention=retention)
+        if lock.legal_hold is not None:
+            with failures_of(Call.DST_LEGAL_HOLD):
+                self._client.put_object_legal_hold(**replica, LegalHold={"Status": lock.legal_hold})
+
+    def _replica(self, key: str, version_id: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": key, "VersionId": version_id}
 
     # -- uploads
 
@@ -144,7 +215,18 @@ class S3Destination:
 
 
 def _source(ref: VersionRef) -> dict[str, str]:
-    return {"Bucket": ref.bucket, "Key": ref.key, "VersionId": ref.version_id}
+    return {"Bucket": ref.bucket, "Key": ref.key, "VersionId": id_for_s3(ref.version_id)}
+
+
+def _grant_headers(grants: frozenset[Grant]) -> dict[str, str]:
+    """The ACL that consists of these grants; headers cannot say that there is none, so the owner's stands
+    for it, who has them anyway."""
+    if not grants:
+        return {"ACL": "private"}
+    grantees = defaultdict(list)
+    for grant in sorted(grants):
+        grantees[_GRANT_HEADERS[grant.permission]].append(grant.grantee)
+    return {header: ", ".join(named) for header, named in grantees.items()}
 
 
 def _copied(number: int, answer: Mapping[str, Any]) -> CopiedPart:

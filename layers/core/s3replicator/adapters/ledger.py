@@ -1,6 +1,8 @@
 """The ledger in DynamoDB. See docs/architecture.md, "The ledger"."""
 
 import contextlib
+import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -10,18 +12,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from s3replicator.adapters.ledger_items import (
     HEAD,
     SCHEMA,
+    breaker_key,
     encode,
     head_item,
     head_key,
     intent_value,
+    is_row,
     lease_value,
     partition,
+    read_breaker,
     read_due,
     read_head,
     read_row,
     row_item,
     row_key,
 )
+from s3replicator.decisions.breaker import Breaker, hour_of
 from s3replicator.decisions.failures import Reason, RetryableError, TerminalError
 from s3replicator.decisions.ledger import (
     FINAL,
@@ -39,13 +45,31 @@ INDEX: Final = "open-work"
 
 _FREE: Final = "(attribute_not_exists(#lease) OR #lease.#expires < :now)"
 _OURS: Final = "(attribute_not_exists(#source) OR #source = :source)"
+_HOLDS: Final = "#lease.#token = :token"
+_KNOWN: Final = "(attribute_not_exists(#schema) OR #schema <= :schema)"
 _UNSETTLED_VERSION: Final = (
     "NOT (#rows.#version.#status IN (:completed, :superseded, :tombstone)"
     " AND attribute_not_exists(#intent) AND attribute_not_exists(#unsettled))"
 )
-_NOT_FINAL: Final = "NOT #row.#status IN (:completed, :superseded, :tombstone)"
 _FINAL_VALUES: Final = {f":{status.lower()}": status for status in FINAL}
-_LEASE_CONDITION: Final = f"{_FREE} AND {_OURS} AND {_UNSETTLED_VERSION}"
+_NOT_LATER: Final = "attribute_not_exists(#generation) OR #generation <= :generation"
+
+# Several workers count version deletes at once, and some see the hour change before others. ``last`` names
+# the delete counted last: the SDK repeats a request whose answer was lost, and none shall count twice.
+_MAY_COUNT: Final = (
+    "#hour >= :hour AND #count < :limit AND attribute_not_exists(#opened) AND NOT #last = :delete"
+)
+_COUNT: Final = "SET #last = :delete ADD #count :one"
+_NEW_HOUR: Final = "attribute_not_exists(#opened) AND (attribute_not_exists(#hour) OR #hour < :hour)"
+_BEGIN_HOUR: Final = "SET #hour = :hour, #count = :zero, #schema = :schema"
+_FULL: Final = "attribute_not_exists(#opened) AND #hour >= :hour AND #count >= :limit"
+_OPEN: Final = "SET #opened = :now"
+
+_IN_PARTITION: Final = "#pk = :pk"
+_IN_SHARD: Final = "#open = :shard"
+_DUE: Final = f"{_IN_SHARD} AND #due <= :now"
+
+_NAME: Final = re.compile(r"#\w+")
 
 
 class DynamoLedger:
@@ -57,46 +81,39 @@ class DynamoLedger:
         self,
         key: LedgerKey,
         source: str,
-        version_id: str,
+        version_id: str | None,
         *,
         lease: Lease,
         intent: Intent | None,
         now: float,
     ) -> LeaseAnswer:
-        settings = {
-            "#lease": ("=", lease_value(lease)),
-            "#source": ("=", source),
-            "#schema": ("=", SCHEMA),
-            "#rows": ("keep", {}),
-        }
-        if intent is not None:
-            settings["#intent"] = ("keep", intent_value(intent))
-        update = ", ".join(
-            f"{name} = :new_{name[1:]}" if how == "=" else f"{name} = if_not_exists({name}, :new_{name[1:]})"
-            for name, (how, _) in settings.items()
+        update = (
+            "SET #lease = :lease, #source = :source, #schema = :schema,"
+            " #rows = if_not_exists(#rows, :no_rows)"
         )
-        names = ("lease", "expires", "source", "rows", "status", "intent", "unsettled", "schema")
-        values = {f":new_{name[1:]}": value for name, (_, value) in settings.items()}
+        condition = f"{_FREE} AND {_OURS} AND {_KNOWN}"
+        values = {
+            ":lease": lease_value(lease),
+            ":source": source,
+            ":schema": SCHEMA,
+            ":no_rows": {},
+            ":now": now,
+            ":one": 1,
+        }
+        special = {}
+        if intent is not None:
+            update += ", #intent = if_not_exists(#intent, :intent)"
+            values[":intent"] = intent_value(intent)
+        if version_id is not None:
+            condition += f" AND {_UNSETTLED_VERSION}"
+            values |= _FINAL_VALUES
+            special["#version"] = version_id
+        update += " ADD #generation :one"
         try:
-            with _ledger_failures():
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=head_key(key),
-                    UpdateExpression=f"SET {update}",
-                    ConditionExpression=_LEASE_CONDITION,
-                    ExpressionAttributeNames={
-                        **{f"#{name}": name for name in names},
-                        "#version": version_id,
-                    },
-                    ExpressionAttributeValues=encode(
-                        {**values, **_FINAL_VALUES, ":now": now, ":source": source}
-                    ),
-                    ReturnValues="ALL_NEW",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
+            item = self._update(head_key(key), update, condition, values, special)
         except _ConditionFailed as refused:
             return _why_refused(read_head(refused.item), source, version_id, lease)
-        return Granted(read_head(answer["Attributes"]))
+        return Granted(read_head(item))
 
     def write(self, key: LedgerKey, token: str, head: Head) -> None:
         item = head_item(key, head)
@@ -105,8 +122,8 @@ class DynamoLedger:
                 self._client.put_item(
                     TableName=self._table,
                     Item=item,
-                    ConditionExpression="#lease.#token = :token",
-                    ExpressionAttributeNames={"#lease": "lease", "#token": "token"},
+                    ConditionExpression=_HOLDS,
+                    ExpressionAttributeNames=_names(_HOLDS),
                     ExpressionAttributeValues=encode({":token": token}),
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -131,30 +148,32 @@ class DynamoLedger:
         row = head.rows.get(version_id)
         return self.row(key, version_id) if row is None and head.spilled else row
 
-    def put_rows(self, key: LedgerKey, source: str, rows: Mapping[str, Row]) -> None:
+    def put_rows(self, key: LedgerKey, source: str, generation: int, rows: Mapping[str, Row]) -> None:
         for version_id, row in rows.items():
-            # What is final stays so, even if a worker that has lost its lease without knowing says otherwise.
-            with contextlib.suppress(_ConditionFailed), _ledger_failures():
-                self._client.put_item(
-                    TableName=self._table,
-                    Item=row_item(key, source, version_id, row),
-                    ConditionExpression=_NOT_FINAL,
-                    ExpressionAttributeNames={"#row": "row", "#status": "status"},
-                    ExpressionAttributeValues=encode(_FINAL_VALUES),
-                )
+            try:
+                with _ledger_failures():
+                    self._client.put_item(
+                        TableName=self._table,
+                        Item=row_item(key, source, generation, version_id, row),
+                        ConditionExpression=_NOT_LATER,
+                        ExpressionAttributeNames=_names(_NOT_LATER),
+                        ExpressionAttributeValues=encode({":generation": generation}),
+                    )
+            except _ConditionFailed:
+                raise LeaseLost(f"{key}: a later holder of the lease has written {version_id!r}") from None
 
     def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
         head: Head | None = None
         rows: dict[str, Row] = {}
         for item in self._query(
-            KeyConditionExpression="#pk = :pk",
-            ExpressionAttributeNames={"#pk": "pk"},
+            KeyConditionExpression=_IN_PARTITION,
+            ExpressionAttributeNames=_names(_IN_PARTITION),
             ExpressionAttributeValues=encode({":pk": partition(key)}),
             ConsistentRead=True,
         ):
             if item["sk"]["S"] == HEAD:
                 head = read_head(item)
-            else:
+            elif is_row(item):
                 rows.update([read_row(item)])
         return head, {**rows, **(head.rows if head else {})}
 
@@ -162,8 +181,8 @@ class DynamoLedger:
         for number in range(SHARDS):
             for item in self._query(
                 IndexName=INDEX,
-                KeyConditionExpression="#open = :shard AND #due <= :now",
-                ExpressionAttributeNames={"#open": "open", "#due": "due"},
+                KeyConditionExpression=_DUE,
+                ExpressionAttributeNames=_names(_DUE),
                 ExpressionAttributeValues=encode({":shard": shard_name(destination, number), ":now": now}),
             ):
                 yield read_due(item)
@@ -175,29 +194,90 @@ class DynamoLedger:
                     TableName=self._table,
                     IndexName=INDEX,
                     Select="COUNT",
-                    KeyConditionExpression="#open = :shard",
-                    ExpressionAttributeNames={"#open": "open"},
+                    KeyConditionExpression=_IN_SHARD,
+                    ExpressionAttributeNames=_names(_IN_SHARD),
                     ExpressionAttributeValues=encode({":shard": shard_name(destination, number)}),
                 )
                 for number in range(SHARDS)
             ]
         return sum(answer["Count"] for answer in answers)
 
+    def allow_version_delete(self, destination: str, limit: int, now: float) -> bool:
+        key, hour = breaker_key(destination), hour_of(now)
+        delete = str(uuid.uuid4())
+        while True:
+            try:
+                counted = {":hour": hour, ":limit": limit, ":delete": delete, ":one": 1}
+                self._update(key, _COUNT, _MAY_COUNT, counted)
+                return True
+            except _ConditionFailed as refused:
+                item = refused.item
+            if item.get("last") == {"S": delete}:
+                return True
+            breaker = read_breaker(item) if item else None
+            if breaker is not None and breaker.opened is not None:
+                return False
+            # Whether this is refused because another worker was first, or not: look again.
+            with contextlib.suppress(_ConditionFailed):
+                if breaker is None or breaker.hour < hour:
+                    begun = {":hour": hour, ":zero": 0, ":schema": SCHEMA}
+                    self._update(key, _BEGIN_HOUR, _NEW_HOUR, begun)
+                else:
+                    self._update(key, _OPEN, _FULL, {":hour": hour, ":limit": limit, ":now": now})
+
+    def breaker(self, destination: str) -> Breaker | None:
+        with _ledger_failures():
+            answer = self._client.get_item(
+                TableName=self._table, Key=breaker_key(destination), ConsistentRead=True
+            )
+        return read_breaker(answer["Item"]) if "Item" in answer else None
+
+    def close_breaker(self, destination: str) -> None:
+        seen = self.breaker(destination)
+        if seen is None or seen.opened is None:
+            return
+        # A breaker that has opened again meanwhile has something new to tell.
+        with contextlib.suppress(_ConditionFailed):
+            self._update(
+                breaker_key(destination),
+                "SET #count = :zero REMOVE #opened",
+                "#opened = :seen",
+                {":zero": 0, ":seen": seen.opened},
+            )
+
     def postpone(self, item: DueItem, due: float) -> None:
         [version_id, *_] = item.rows
-        try:
-            with _ledger_failures():
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=row_key(item.key, version_id) if item.spilled else head_key(item.key),
-                    UpdateExpression="SET #due = :later",
-                    ConditionExpression="#due = :seen AND attribute_not_exists(#lease)",
-                    ExpressionAttributeNames={"#due": "due", "#lease": "lease"},
-                    ExpressionAttributeValues=encode({":later": due, ":seen": item.due}),
-                )
-        except _ConditionFailed:
-            # Somebody is at work on it, or has finished: then the item says what is due itself.
-            return
+        # If it is refused, somebody is at work on it, or has finished: then the item says itself what is due.
+        with contextlib.suppress(_ConditionFailed):
+            self._update(
+                row_key(item.key, version_id) if item.spilled else head_key(item.key),
+                "SET #due = :later",
+                "#due = :seen AND attribute_not_exists(#lease)",
+                {":later": due, ":seen": item.due},
+            )
+
+    def _update(
+        self,
+        key: Mapping[str, Any],
+        update: str,
+        condition: str,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        """The item as it is now. Raises ``_ConditionFailed`` with the item as it was."""
+        with _ledger_failures():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={**_names(update, condition), **(names or {})},
+                ExpressionAttributeValues=encode(values),
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        attributes: Mapping[str, Any] = answer["Attributes"]
+        return attributes
 
     def _query(self, **arguments: Any) -> Iterator[Mapping[str, Any]]:
         with _ledger_failures():
@@ -209,6 +289,11 @@ class DynamoLedger:
             TableName=self._table, **arguments
         )
         return pages
+
+
+def _names(*expressions: str) -> dict[str, str]:
+    """What expressions call ``#due`` is the attribute ``due``; some of ours are reserved words."""
+    return {name: name[1:] for expression in expressions for name in _NAME.findall(expression)}
 
 
 class _ConditionFailed(Exception):
@@ -235,13 +320,13 @@ def _ledger_failures() -> Iterator[None]:
         raise RetryableError(Reason.LEDGER_UNAVAILABLE, str(error)) from error
 
 
-def _why_refused(head: Head, source: str, version_id: str, lease: Lease) -> LeaseAnswer:
+def _why_refused(head: Head, source: str, version_id: str | None, lease: Lease) -> LeaseAnswer:
     if head.source != source:
         return Conflict(head.source)
     if head.lease is not None and head.lease.token == lease.token:
         # The SDK repeated the request: the first one was granted.
         return Granted(head)
-    row = head.rows.get(version_id)
+    row = head.rows.get(version_id) if version_id is not None else None
     if row is not None and row.final and head.clean:
         return Duplicate(row)
     return Held()

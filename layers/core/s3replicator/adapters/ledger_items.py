@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from s3replicator.decisions.breaker import Breaker
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.ledger import (
@@ -25,8 +26,10 @@ from s3replicator.decisions.ledger import (
 from s3replicator.decisions.versions import Kind
 from s3replicator.ports import DueItem
 
-SCHEMA: Final = 1
+#: 2: the head counts its leases, and an older release would forget the count.
+SCHEMA: Final = 2
 HEAD: Final = "HEAD"
+_BREAKER: Final = "BREAKER"
 _ROW: Final = "V#"
 _LONGEST_ID: Final = 200
 
@@ -57,6 +60,16 @@ def row_key(key: LedgerKey, version_id: str) -> Item:
     return {"pk": {"S": partition(key)}, "sk": {"S": _ROW + name}}
 
 
+def is_row(item: Mapping[str, Any]) -> bool:
+    """True for a row that has spilled; what else a partition holds beside the head is not of the key."""
+    return str(item["sk"]["S"]).startswith(_ROW)
+
+
+def breaker_key(destination: str) -> Item:
+    """No object has an empty key, so this partition is the destination's own."""
+    return {"pk": {"S": partition(LedgerKey(destination, ""))}, "sk": {"S": _BREAKER}}
+
+
 def head_item(key: LedgerKey, head: Head) -> Item:
     due = head.due()
     values = {
@@ -68,16 +81,18 @@ def head_item(key: LedgerKey, head: Head) -> Item:
         "rows": {version_id: _row_value(row) for version_id, row in head.rows.items()},
         "spilled": head.spilled or None,
         "top": {"version": head.top[0], **_order_value(head.top[1])} if head.top else None,
+        "generation": head.generation or None,
         "open": key.shard if due is not None else None,
         "due": due,
     }
     return {**head_key(key), **encode(values)}
 
 
-def row_item(key: LedgerKey, source: str, version_id: str, row: Row) -> Item:
+def row_item(key: LedgerKey, source: str, generation: int, version_id: str, row: Row) -> Item:
     values = {
         "schema": SCHEMA,
         "source": source,
+        "generation": generation,
         "version": version_id,
         "row": _row_value(row),
         "open": key.shard if row.open else None,
@@ -121,6 +136,8 @@ def _row_value(row: Row) -> Item:
             "replica": row.replica,
             "nonce": row.nonce,
             "doubt": row.doubt or None,
+            "lost": row.lost or None,
+            "purged": row.purged or None,
             "left": list(row.left) or None,
             "blocked": list(row.blocked) or None,
             "stray": list(row.stray) or None,
@@ -174,6 +191,7 @@ def read_head(item: Mapping[str, Any]) -> Head:
         rows={version_id: _read_row(row) for version_id, row in values["rows"].items()},
         spilled=values.get("spilled", False),
         top=(top["version"], _read_order(top)) if top else None,
+        generation=int(values.get("generation", 0)),
     )
 
 
@@ -190,6 +208,11 @@ def read_due(item: Mapping[str, Any]) -> DueItem:
         return DueItem(key_of(item), head.source, head.rows, due)
     version_id, row = read_row(item)
     return DueItem(key_of(item), item["source"]["S"], {version_id: row}, due, spilled=True)
+
+
+def read_breaker(item: Mapping[str, Any]) -> Breaker:
+    values = _decode(item)
+    return Breaker(values["hour"], int(values["count"]), _time(values.get("opened")))
 
 
 def _decode(item: Mapping[str, Any]) -> Item:
@@ -232,6 +255,8 @@ def _read_row(value: Item) -> Row:
         replica=value.get("replica"),
         nonce=value.get("nonce"),
         doubt=value.get("doubt", False),
+        lost=value.get("lost", False),
+        purged=value.get("purged", False),
         left=tuple(value.get("left", ())),
         blocked=tuple(value.get("blocked", ())),
         stray=tuple(value.get("stray", ())),

@@ -2,8 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ParamValidationError,
+)
 
 from s3replicator.decisions.failures import (
     PUBLISHING,
@@ -15,6 +22,9 @@ from s3replicator.decisions.failures import (
     TerminalError,
     classify,
 )
+
+#: No connection was made, so nothing was sent.
+_NOT_SENT: Final = (ConnectTimeoutError, EndpointConnectionError)
 
 
 @contextmanager
@@ -28,7 +38,8 @@ def failures_of(call: Call) -> Iterator[None]:
         # Nothing was sent: the arguments do not fit the API, and never will.
         raise TerminalError(Reason.REQUEST_REFUSED, f"{call}: {error}") from error
     except BotoCoreError as error:
-        unanswered = AmbiguousWrite if call in PUBLISHING else RetryableError
+        in_doubt = call in PUBLISHING and not isinstance(error, _NOT_SENT)
+        unanswered = AmbiguousWrite if in_doubt else RetryableError
         raise unanswered(Reason.UNAVAILABLE, f"{call}: {error}") from error
 
 

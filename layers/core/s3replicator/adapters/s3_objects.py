@@ -11,6 +11,7 @@ from s3replicator.decisions.versions import (
     Lock,
     SourceMarker,
     SourceObject,
+    Tag,
     VersionRef,
 )
 
@@ -76,6 +77,10 @@ def source_marker(ref: VersionRef, headers: Mapping[str, str]) -> SourceMarker:
     """From the headers of the refusal S3 answers with when a delete marker is read (405)."""
     modified = headers.get("last-modified")
     return SourceMarker(ref, parsedate_to_datetime(modified).timestamp() if modified else 0.0)
+
+
+def tags_of(answer: Mapping[str, Any]) -> frozenset[Tag]:
+    return frozenset(Tag(tag["Key"], tag["Value"]) for tag in answer["TagSet"])
 
 
 def metadata_of(answer: Mapping[str, Any]) -> dict[str, str]:

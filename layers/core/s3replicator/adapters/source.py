@@ -1,15 +1,32 @@
-"""The source bucket: reads only."""
+"""The source bucket: reads only.
 
-from collections.abc import Sequence
+A null version is asked for by the id that S3 knows, and called by the name that tells it from the one that
+was, or will be, in its place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from s3replicator.adapters.s3_errors import failures_of, status_of, translate
 from s3replicator.adapters.s3_listing import keep_order, versions_of
-from s3replicator.adapters.s3_objects import source_marker, source_object
-from s3replicator.decisions.failures import Call, NotEligible, Reason, RetryableError
-from s3replicator.decisions.versions import ListedVersion, SourceMarker, SourceVersion, Tag, VersionRef
+from s3replicator.adapters.s3_objects import source_marker, source_object, tags_of
+from s3replicator.decisions.failures import Call, NotEligible, Reason, RetryableError, SourceGone
+from s3replicator.decisions.versions import (
+    NULL,
+    Grant,
+    ListedVersion,
+    SourceMarker,
+    SourceObject,
+    SourceVersion,
+    Tag,
+    VersionRef,
+    id_for_s3,
+    is_null,
+    version_name,
+)
 
 
 class S3Source:
@@ -18,6 +35,10 @@ class S3Source:
         keep_order(client)
 
     def head(self, ref: VersionRef) -> SourceVersion:
+        found = self._head(ref)
+        return _by_name(found) if is_null(ref.version_id) else found
+
+    def _head(self, ref: VersionRef) -> SourceVersion:
         with failures_of(Call.SRC_READ):
             try:
                 answer = self._client.head_object(**_named(ref), ChecksumMode="ENABLED")
@@ -33,11 +54,17 @@ class S3Source:
     def tags(self, ref: VersionRef) -> frozenset[Tag]:
         with failures_of(Call.SRC_TAGS):
             answer = self._client.get_object_tagging(**_named(ref))
-        return frozenset(Tag(tag["Key"], tag["Value"]) for tag in answer["TagSet"])
+        return tags_of(answer)
+
+    def acl(self, ref: VersionRef) -> frozenset[Grant]:
+        with failures_of(Call.SRC_ACL):
+            answer = self._client.get_object_acl(**_named(ref))
+        return frozenset(Grant(grant["Permission"], _grantee(grant["Grantee"])) for grant in answer["Grants"])
 
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         with failures_of(Call.SRC_LIST):
-            return versions_of(self._client, bucket, key)
+            listed = versions_of(self._client, bucket, key)
+        return [replace(version, version_id=_name_of(version)) for version in listed]
 
     def _explain(self, ref: VersionRef) -> SourceMarker:
         """A refused HEAD has no body: 404 may mean the key, the version or the bucket. A GET tells.
@@ -63,7 +90,26 @@ class S3Source:
 
 
 def _named(ref: VersionRef) -> dict[str, str]:
-    return {"Bucket": ref.bucket, "Key": ref.key, "VersionId": ref.version_id}
+    return {"Bucket": ref.bucket, "Key": ref.key, "VersionId": id_for_s3(ref.version_id)}
+
+
+def _by_name(found: SourceVersion) -> SourceVersion:
+    """A null version under its name. Raises ``SourceGone`` if it is not the one that was asked for."""
+    asked = found.ref.version_id
+    etag = found.etag if isinstance(found, SourceObject) else ""
+    name = version_name(NULL, found.last_modified, etag)
+    if asked not in (NULL, name):
+        raise SourceGone(Reason.SRC_VERSION_NOT_FOUND, f"the version {asked} has been replaced by {name}")
+    return replace(found, ref=replace(found.ref, version_id=name))
+
+
+def _name_of(listed: ListedVersion) -> str:
+    return version_name(listed.version_id, listed.last_modified, listed.etag)
+
+
+def _grantee(grantee: Mapping[str, str]) -> str:
+    """As in a grant header. S3 answers with a user's id or a group's URI, whatever was given to it."""
+    return f'uri="{grantee["URI"]}"' if "URI" in grantee else f'id="{grantee["ID"]}"'
 
 
 def _marker_in(error: ClientError, ref: VersionRef) -> SourceMarker | None:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketReplication.html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from s3replicator.decisions.versions import Tag
@@ -15,6 +16,9 @@ OBJECT_KEY: Final = "replication-configuration.json"
 
 #: The size of the largest document S3 takes, in bytes.
 MAX_DOCUMENT: Final = 2 * 1024 * 1024
+
+#: Deletes of versions in an hour that a rule replicates, unless it says another number.
+MAX_VERSION_DELETES: Final = 1000
 
 
 class InvalidConfiguration(Exception):
@@ -44,14 +48,27 @@ class Destination:
     storage_class: str | None = None
 
 
+class LateVersions(StrEnum):
+    """What becomes of a version that arrives after a newer one: copied, and the newer ones copied again
+    above it, or left out."""
+
+    REPLAY = "Replay"
+    SKIP = "Skip"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """``version_deletes`` is how many deletes of versions are replicated in an hour at most; None means
+    that they are not replicated."""
+
     id: str
     priority: int
     enabled: bool
     filter: Filter
     delete_markers: bool
     destination: Destination
+    late_versions: LateVersions = LateVersions.REPLAY
+    version_deletes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +120,7 @@ def _names(rules: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _rule(name: str, rule: Mapping[str, Any]) -> Rule:
-    destination = rule["Destination"]
+    destination, extensions = rule["Destination"], rule.get("Extensions", {})
     return Rule(
         id=name,
         priority=rule["Priority"],
@@ -114,6 +131,8 @@ def _rule(name: str, rule: Mapping[str, Any]) -> Rule:
             bucket=destination["Bucket"].rpartition(":")[2],
             storage_class=destination.get("StorageClass"),
         ),
+        late_versions=LateVersions(extensions.get("LateVersions", LateVersions.REPLAY)),
+        version_deletes=_version_deletes(extensions.get("VersionDeletes")),
     )
 
 
@@ -124,6 +143,13 @@ def _filter(document: Mapping[str, Any]) -> Filter:
         prefix=both.get("Prefix", ""),
         tags=frozenset(Tag(tag["Key"], tag["Value"]) for tag in tags),
     )
+
+
+def _version_deletes(document: Mapping[str, Any] | None) -> int | None:
+    if document is None or document["Status"] == "Disabled":
+        return None
+    # JSON knows one kind of number, and 10.0 is a whole one.
+    return int(document.get("MaxPerHour", MAX_VERSION_DELETES))
 
 
 def _check_destinations(rules: tuple[Rule, ...], source_bucket: str | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
 from s3replicator.decisions.failures import UnreadableEvent
-from s3replicator.decisions.versions import Kind, VersionRef
+from s3replicator.decisions.versions import NULL, Kind, VersionRef
 
 #: The object we add to a record of our own: which destination it is for, and what happened so far.
 ENVELOPE: Final = "s3replicator"
@@ -27,8 +27,19 @@ _HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]+")
 class ChangeKind(Enum):
     CREATED = auto()
     MARKED = auto()
-    #: Version deletes, lifecycle expirations and whatever else S3 may tell: not replicated.
+    #: Somebody deleted a version, or a delete marker, by its id.
+    REMOVED = auto()
+    TAGGED = auto()
+    ACL_CHANGED = auto()
+    #: Lifecycle expirations and whatever else S3 may tell: not replicated.
     OTHER = auto()
+
+
+_KINDS: Final = {
+    "ObjectRemoved:DeleteMarkerCreated": ChangeKind.MARKED,
+    "ObjectRemoved:Delete": ChangeKind.REMOVED,
+    "ObjectAcl:Put": ChangeKind.ACL_CHANGED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +54,13 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event record. ``version_id`` is None where the bucket had no versioning when it happened."""
+    """One event record. ``version_id`` is ``NULL`` where versioning was not enabled when it happened."""
 
     kind: ChangeKind
     event: str
     bucket: str
     key: str
-    version_id: str | None
+    version_id: str
     sequencer: str | None
     #: Seconds since the epoch.
     event_time: float
@@ -57,16 +68,25 @@ class Change:
     destination: str | None = None
     #: The open upload a large copy left behind when its time was up.
     upload: Upload | None = None
+    #: Only prepare an upload: the second function will complete it.
+    prepare: bool = False
+    #: Copy from this version at the destination, since the source version is gone.
+    replica: str | None = None
+    #: Who caused it, as in ``AWS:AROAEXAMPLEID:session``.
+    principal: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def ref(self) -> VersionRef:
-        assert self.version_id is not None
         return VersionRef(self.bucket, self.key, self.version_id)
 
     @property
     def version_kind(self) -> Kind:
         return Kind.MARKER if self.kind is ChangeKind.MARKED else Kind.OBJECT
+
+    def is_by(self, principals: frozenset[str]) -> bool:
+        """Whether one of these did it: unique ids of users or roles."""
+        return self.principal is not None and not principals.isdisjoint(self.principal.split(":")[1:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +151,14 @@ def _parse_record(record: object) -> Change:
         event=event.removeprefix("s3:"),
         bucket=bucket,
         key=key,
-        version_id=_optional_text(stored, "versionId"),
+        version_id=_optional_text(stored, "versionId") or NULL,
         sequencer=_sequencer(stored),
         event_time=_event_time(record),
         destination=_optional_text(envelope, "destination"),
         upload=_upload(envelope),
+        prepare=envelope.get("prepare") is True,
+        replica=_optional_text(envelope, "replica"),
+        principal=_principal(record),
         record=record,
     )
 
@@ -144,9 +167,15 @@ def _kind(event: str) -> ChangeKind:
     name = event.removeprefix("s3:")
     if name.startswith("ObjectCreated:"):
         return ChangeKind.CREATED
-    if name == "ObjectRemoved:DeleteMarkerCreated":
-        return ChangeKind.MARKED
-    return ChangeKind.OTHER
+    if name.startswith("ObjectTagging:"):
+        return ChangeKind.TAGGED
+    return _KINDS.get(name, ChangeKind.OTHER)
+
+
+def _principal(record: Mapping[str, Any]) -> str | None:
+    identity = record.get("userIdentity")
+    principal = identity.get("principalId") if isinstance(identity, dict) else None
+    return principal if isinstance(principal, str) else None
 
 
 def _text(record: Mapping[str, Any], *path: str) -> str:

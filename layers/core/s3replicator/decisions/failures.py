@@ -38,6 +38,7 @@ class Reason(StrEnum):
     DST_PUT_TAGGING_NOT_PERMITTED = "DstPutTaggingNotPermitted"
     DST_LOCK_CONFIG_MISSING = "DstBucketObjectLockConfigMissing"
     SRC_BUCKET_NOT_FOUND = "SrcBucketNotFound"
+    SRC_GET_ACL_NOT_PERMITTED = "SrcGetAclNotPermitted"
     SRC_GET_NOT_PERMITTED = "SrcGetObjectNotPermitted"
     SRC_GET_TAGGING_NOT_PERMITTED = "SrcGetTaggingNotPermitted"
     SRC_KMS_KEY_INVALID_STATE = "SrcKmsKeyInvalidState"
@@ -49,12 +50,14 @@ class Reason(StrEnum):
     CONFIGURATION_UNREADABLE = "ConfigurationUnreadable"
     DESTINATION_NOT_IN_STACK = "DestinationNotInStack"
     DST_LIST_NOT_PERMITTED = "DstListBucketNotPermitted"
+    DST_OBJECT_LOCKED = "DstObjectLocked"
     DST_READ_NOT_PERMITTED = "DstGetObjectNotPermitted"
     KEY_CONFLICT = "DestinationKeyConflict"
     LATE_VERSION = "LateVersion"
     LEDGER_UNAVAILABLE = "LedgerUnavailable"
     OUT_OF_ORDER = "OutOfOrder"
     QUEUE_UNAVAILABLE = "QueueUnavailable"
+    REPLAY_TOO_LARGE = "ReplayTooLarge"
     REQUEST_REFUSED = "RequestRefused"
     RULE_GONE = "RuleNoLongerSelects"
     SRC_BUCKET_UNVERSIONED = "SrcBucketUnversioned"
@@ -64,6 +67,7 @@ class Reason(StrEnum):
     UNEXPECTED = "UnexpectedError"
     UNSETTLED = "KeyUnsettled"
     VERIFICATION_FAILED = "VerificationFailed"
+    VERSION_DELETES_HALTED = "VersionDeletesHalted"
     WRONG_SOURCE = "WrongSourceBucket"
 
 
@@ -110,6 +114,7 @@ class Call(StrEnum):
     SRC_READ = "reading the source version"
     SRC_TAGS = "reading the source version's tags"
     SRC_LIST = "listing the source key"
+    SRC_ACL = "reading the source version's ACL"
     DST_COPY = "copying to the destination"
     DST_MARK = "writing the delete marker"
     DST_CREATE = "starting the upload"
@@ -119,12 +124,17 @@ class Call(StrEnum):
     DST_PARTS = "listing the upload's parts"
     DST_READ = "reading the replica"
     DST_LIST = "listing the destination key"
+    DST_REMOVE = "deleting a replica"
+    DST_TAG = "changing the replica's tags"
+    DST_ACL = "changing the replica's ACL"
+    DST_RETENTION = "changing the replica's retention"
+    DST_LEGAL_HOLD = "changing the replica's legal hold"
 
 
 #: Requests that make a version visible when they succeed.
 PUBLISHING: Final = frozenset({Call.DST_COPY, Call.DST_MARK, Call.DST_COMPLETE})
 
-_SOURCE_READS: Final = frozenset({Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST})
+_SOURCE_READS: Final = frozenset({Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST, Call.SRC_ACL})
 
 #: Requests that name the source version: a missing key or version can only be that one.
 _SOURCE_NAMED: Final = _SOURCE_READS | {Call.DST_COPY, Call.DST_PART}
@@ -133,6 +143,7 @@ _DENIED: Final[Mapping[Call, Reason]] = {
     Call.SRC_READ: Reason.SRC_GET_NOT_PERMITTED,
     Call.SRC_TAGS: Reason.SRC_GET_TAGGING_NOT_PERMITTED,
     Call.SRC_LIST: Reason.SRC_LIST_NOT_PERMITTED,
+    Call.SRC_ACL: Reason.SRC_GET_ACL_NOT_PERMITTED,
     Call.DST_COPY: Reason.DST_PUT_NOT_PERMITTED,
     Call.DST_MARK: Reason.DST_DELETE_NOT_PERMITTED,
     Call.DST_CREATE: Reason.DST_INIT_NOT_PERMITTED,
@@ -142,6 +153,11 @@ _DENIED: Final[Mapping[Call, Reason]] = {
     Call.DST_PARTS: Reason.DST_PART_NOT_PERMITTED,
     Call.DST_READ: Reason.DST_READ_NOT_PERMITTED,
     Call.DST_LIST: Reason.DST_LIST_NOT_PERMITTED,
+    Call.DST_REMOVE: Reason.DST_DELETE_NOT_PERMITTED,
+    Call.DST_TAG: Reason.DST_PUT_TAGGING_NOT_PERMITTED,
+    Call.DST_ACL: Reason.DST_PUT_ACL_NOT_PERMITTED,
+    Call.DST_RETENTION: Reason.DST_PUT_RETENTION_NOT_PERMITTED,
+    Call.DST_LEGAL_HOLD: Reason.DST_PUT_LEGAL_HOLD_NOT_PERMITTED,
 }
 
 # A copy needs several permissions at once; where the answer names the one that was missing, so do we.
@@ -182,7 +198,16 @@ _TRANSIENT: Final = frozenset(
         "RequestTimeout",
     }
 )
+# Answers to a visible write, as (code, status), that are worth another try and yet definite: S3 looks at who
+# asks, and at the conditions, before it does anything. The status is part of it, because an error inside a
+# 200 was met under way. Nothing is promised of the others: after a server error or SlowDown the request may
+# have been processed, and a conflict (409) may be one with what a dead worker has sent.
+_NOT_PERFORMED: Final = frozenset(
+    {("ExpiredToken", 400), ("PreconditionFailed", 412), ("RequestTimeTooSkewed", 403)}
+)
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
+#: S3's message about a version that a retention or a legal hold keeps as it is; the code is AccessDenied.
+_LOCKED: Final = "protected by object lock"
 _ARCHIVED: Final = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
 _DENIALS: Final = frozenset({"AccessDenied", "AccountProblem", "AllAccessDisabled"})
 _KMS_STATE: Final = frozenset({"KMS.DisabledException", "KMS.KMSInvalidStateException"})
@@ -198,7 +223,7 @@ def classify(
     """
     detail = f"{call}: {code} {message}".strip()
     error, reason = _verdict(call, code, status, message)
-    if error is RetryableError and call in PUBLISHING:
+    if error is RetryableError and call in PUBLISHING and (code, status) not in _NOT_PERFORMED:
         error = AmbiguousWrite
     return error(reason, detail, request_id)
 
@@ -208,6 +233,8 @@ def _verdict(call: Call, code: str, status: int, message: str) -> tuple[type[Rep
     if code in _THROTTLES or status in (429, 503):
         return RetryableError, Reason.THROTTLED
     if code in _GONE and call in _SOURCE_NAMED:
+        return SourceGone, Reason.SRC_VERSION_NOT_FOUND
+    if _is_of_marker(call, code, message):
         return SourceGone, Reason.SRC_VERSION_NOT_FOUND
     if code in _TRANSIENT or status >= 500 or status in (0, 200, 409):
         return RetryableError, Reason.UNAVAILABLE
@@ -222,8 +249,24 @@ def _verdict(call: Call, code: str, status: int, message: str) -> tuple[type[Rep
         missing = Reason.SRC_KMS_KEY_INVALID_STATE if of_source else Reason.DST_KMS_KEY_NOT_FOUND
         return TerminalError, missing
     if code in _DENIALS or status == 403:
-        named = _ACTION_IN_MESSAGE.search(message)
-        return TerminalError, _DENIED_ACTION.get(named.group(1), _DENIED[call]) if named else _DENIED[call]
+        return TerminalError, _denied(call, message)
     if not of_source and ("ObjectLock" in code or "Object Lock" in message):
         return TerminalError, Reason.DST_LOCK_CONFIG_MISSING
     return TerminalError, Reason.REQUEST_REFUSED
+
+
+def _is_of_marker(call: Call, code: str, message: str) -> bool:
+    """True if S3 refuses because the source version is a delete marker. It was an object when we looked, so
+    it was a null version, and the marker has taken its place."""
+    if call in (Call.SRC_TAGS, Call.SRC_ACL):
+        return code == "MethodNotAllowed"
+    return call in (Call.DST_COPY, Call.DST_PART) and code == "InvalidRequest" and "delete marker" in message
+
+
+def _denied(call: Call, message: str) -> Reason:
+    named = _ACTION_IN_MESSAGE.search(message)
+    if named:
+        return _DENIED_ACTION.get(named.group(1), _DENIED[call])
+    if call not in _SOURCE_READS and _LOCKED in message:
+        return Reason.DST_OBJECT_LOCKED
+    return _DENIED[call]

@@ -20,16 +20,21 @@ class State(StrEnum):
     NOT_ELIGIBLE = "NOT_ELIGIBLE"
     SUPERSEDED = "SUPERSEDED"
     TOMBSTONE = "TOMBSTONE"
-    COMPLETED = "COMPLETED"
     #: The version is itself a replica, which is not replicated onward.
     REPLICA = "REPLICA"
+    COMPLETED = "COMPLETED"
     #: No rule selects it.
     NONE = "NONE"
 
 
-#: What a version is called that has several states, one per destination: the first of these it has.
+#: What a version is called that has several states, one per destination: the first of these it has. Where
+#: Amazon S3 has a name for it, it is S3's: FAILED if one has failed, else PENDING if one is pending, and
+#: COMPLETED only if all are that it should be at.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html
 _WORST_FIRST: Final = tuple(State)
+
+_LOST: Final = "removed at the destination by others; s3rctl settle --restore-lost copies it again"
+_PURGED: Final = "deleted at the source, and its replica is still there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,10 @@ class AtDestination:
     replica: str | None = None
     #: The replica was recognised by its place, size and time only.
     doubt: bool = False
+    #: Others have removed the replica.
+    lost: bool = False
+    #: Somebody deleted the version at the source, and the rules replicate that.
+    purged: bool = False
     lag: float | None = None
     attempts: int = 0
     due: float | None = None
@@ -51,6 +60,14 @@ class AtDestination:
     last_failure: float | None = None
     request_id: str | None = None
     completed: float | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is left to be done, by the functions or by an operator."""
+        if self.state in (State.COMPLETED, State.TOMBSTONE):
+            # What could not be put right about a replica, or could not be removed.
+            return self.reason is None
+        return self.state not in (State.FAILED, State.PENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +135,11 @@ def _from_row(destination: str, row: Row) -> AtDestination:
         State(row.status),
         rule=row.rule,
         reason=row.reason,
-        detail=row.detail,
+        detail=_detail(row),
         replica=row.replica,
         doubt=row.doubt,
+        lost=row.lost,
+        purged=row.purged,
         lag=lag,
         attempts=row.attempts,
         due=row.due,
@@ -129,6 +148,16 @@ def _from_row(destination: str, row: Row) -> AtDestination:
         request_id=row.request_id,
         completed=row.completed,
     )
+
+
+def _detail(row: Row) -> str | None:
+    """What the row says, and what follows from it."""
+    told = [row.detail]
+    if row.lost and row.status is not Status.TOMBSTONE:
+        told.append(_LOST)
+    if row.purged and (row.live or row.blocked):
+        told.append(_PURGED)
+    return "; ".join(filter(None, told)) or None
 
 
 def of_another_key(destination: str, rule: Rule, owner: str) -> AtDestination:

@@ -93,6 +93,8 @@ class Row:
 
     ``left`` are our ids still to be removed, ``blocked`` those the destination refuses to remove, ``stray``
     those that may be foreign and are never removed. ``doubt`` marks a replica adopted by its place only.
+    ``lost`` means that others removed the replica: it is not copied again unless an operator asks.
+    ``purged`` means that somebody deleted the source version, and the rules replicate that.
     """
 
     kind: Kind
@@ -101,6 +103,8 @@ class Row:
     replica: str | None = None
     nonce: str | None = None
     doubt: bool = False
+    lost: bool = False
+    purged: bool = False
     left: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     stray: tuple[str, ...] = ()
@@ -150,6 +154,8 @@ class Head:
     """``source`` is the key at the source whose versions are replicated here.
 
     ``top`` orders the newest live replica among the rows that have spilled to items of their own.
+    ``generation`` counts the leases: rows that have spilled carry the one they were written under, so
+    that nobody who has lost the lease without knowing it overwrites what a later holder wrote.
     """
 
     source: str
@@ -159,6 +165,7 @@ class Head:
     rows: Mapping[str, Row] = field(default_factory=dict)
     spilled: bool = False
     top: tuple[str, OrderFacts] | None = None
+    generation: int = 0
 
     @property
     def clean(self) -> bool:
@@ -173,6 +180,11 @@ class Head:
         if self.top is not None:
             orders.setdefault(*self.top)
         return orders
+
+    def with_top_of(self, rows: Mapping[str, Row]) -> "Head":
+        """``top`` found anew among all ``rows`` of the key, those of the head included."""
+        live = [(vid, row.order) for vid, row in rows.items() if row.live and vid not in self.rows]
+        return replace(self, top=max(live, key=lambda entry: recency(entry[1]), default=None))
 
     def due(self) -> float | None:
         """When the sweep shall look at this head again; None if nothing in it is open."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from s3replicator.decisions.events import Change, Upload, build_record, with_envelope
+from s3replicator.decisions.events import Change, Upload, build_record, parse_event, with_envelope
 from s3replicator.decisions.ledger import Row, source_ref
 
 
@@ -16,7 +16,16 @@ def for_destination(
     change: Change, destination: str, *, reason: str | None = None, upload: Upload | None = None
 ) -> dict[str, Any]:
     """The change again, for one destination only, with what a large copy has already done."""
-    return event(change.record, {"destination": destination, "reason": reason, "upload": _carried(upload)})
+    return event(
+        change.record,
+        {
+            "destination": destination,
+            "reason": reason,
+            "upload": _carried(upload),
+            "prepare": change.prepare or None,
+            "replica": change.replica,
+        },
+    )
 
 
 def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[str, Any]:
@@ -36,6 +45,12 @@ def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[s
             "upload": _carried(row.upload),
         },
     )
+
+
+def change_of(source: str, version_id: str, row: Row, destination: str) -> Change:
+    """The change that a row stands for."""
+    [change] = parse_event(from_row(source, version_id, row, destination)).changes
+    return change
 
 
 def parked(

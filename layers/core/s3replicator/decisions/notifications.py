@@ -15,8 +15,9 @@ TARGETS: Final = {
     "TopicConfigurations": "TopicArn",
     "LambdaFunctionConfigurations": "LambdaFunctionArn",
 }
-EVENTS: Final = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
-_FAMILIES: Final = tuple(event.removesuffix("*") for event in EVENTS)
+# Of deletions those that somebody asked for: a lifecycle rule's have names of their own.
+EVENTS: Final = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*", "s3:ObjectAcl:Put")
+_FAMILIES: Final = tuple(event.rpartition(":")[0] + ":" for event in EVENTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,24 @@ def place_by_list(
     """``listed`` is the source's ListObjectVersions of the key, newest first."""
     rank = {version.version_id: index for index, version in enumerate(listed)}
     for other_id, other in live.items():
-        newer = _newer_by_sequencer(order, other)
-        if newer is None and version_id in rank and other_id in rank:
+        if version_id in rank and other_id in rank and _newer_by_sequencer(order, other) is None:
             newer = rank[version_id] < rank[other_id]
-        if newer is None:
-            newer = _newer_by_time(order, other, is_newest=rank.get(version_id) == 0)
+        else:
+            newer = is_newer(order, other, tie=rank.get(version_id) == 0)
         if not newer:
             return Place.LATE
     return Place.NEWEST
+
+
+def is_newer(one: OrderFacts, other: OrderFacts, *, tie: bool) -> bool:
+    """Where the source does not list both: by sequencers, else by times. LastModified has steps of a
+    second; within one, ``tie`` is the answer."""
+    newer = _newer_by_sequencer(one, other)
+    if newer is not None:
+        return newer
+    if one.last_modified != other.last_modified:
+        return one.last_modified > other.last_modified
+    return tie
 
 
 def _newer_by_sequencer(one: OrderFacts, other: OrderFacts) -> bool | None:
@@ -57,8 +67,6 @@ def sequencer_rank(sequencer: str) -> str:
     return sequencer.upper().rstrip("0")
 
 
-def _newer_by_time(one: OrderFacts, other: OrderFacts, *, is_newest: bool) -> bool:
-    """LastModified has steps of a second; in a tie the source's newest version wins."""
-    if one.last_modified != other.last_modified:
-        return one.last_modified > other.last_modified
-    return is_newest
+def facts_of(listed: ListedVersion) -> OrderFacts:
+    """What orders a version that no event has told of."""
+    return OrderFacts(None, listed.last_modified, multipart="-" in listed.etag)

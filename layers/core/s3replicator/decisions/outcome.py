@@ -11,8 +11,12 @@ class Result(StrEnum):
     #: No rule selects it, or it is itself a replica: nothing is recorded.
     NOT_SELECTED = "NotSelected"
     NOT_ELIGIBLE = "NotEligible"
-    #: An older version arrived after a newer one; it waits, recorded, for its place in the order.
-    LATE = "Late"
+    #: It came after a newer version, and is left out.
+    SUPERSEDED = "Superseded"
+    #: The deletion of a version has been replicated.
+    REMOVED = "Removed"
+    #: The replica's tags or ACL are what the source's are now.
+    UPDATED = "Updated"
     #: Sent to the second function.
     HANDED_OVER = "HandedOver"
     #: Sent to the lane for multipart copies.

@@ -16,7 +16,6 @@ from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
 from s3replicator.decisions.versions import (
     Checksum,
     Published,
-    ReplicaHead,
     SourceObject,
     Tag,
 )
@@ -58,8 +57,9 @@ def check_eligible(source: SourceObject, *, large: bool = False) -> None:
         raise NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, problem)
 
 
-def copy_request(source: SourceObject, rule: Rule, stamp: Stamp) -> ReplicaRequest:
-    """One CopyObject. Tags are copied by S3 itself, in the same request."""
+def copy_request(source: SourceObject, rule: Rule | None, stamp: Stamp) -> ReplicaRequest:
+    """One CopyObject. Tags are copied by S3 itself, in the same request. Without a ``rule`` ``source`` is
+    our own replica, which says everything itself."""
     request = _described(source, stamp)
     arguments: dict[str, Any] = {
         **request.arguments,
@@ -80,7 +80,9 @@ def copy_request(source: SourceObject, rule: Rule, stamp: Stamp) -> ReplicaReque
     return replace(request, arguments=arguments)
 
 
-def upload_request(source: SourceObject, rule: Rule, stamp: Stamp, tags: Iterable[Tag]) -> ReplicaRequest:
+def upload_request(
+    source: SourceObject, rule: Rule | None, stamp: Stamp, tags: Iterable[Tag]
+) -> ReplicaRequest:
     """The CreateMultipartUpload of a large replica, its tags included."""
     request = _described(source, stamp)
     arguments = {**request.arguments, **_stored(source, rule)}
@@ -113,8 +115,9 @@ def _described(source: SourceObject, stamp: Stamp) -> ReplicaRequest:
     return ReplicaRequest(arguments, {"Expires": source.expires} if source.expires else {}, stamped=stamped)
 
 
-def _stored(source: SourceObject, rule: Rule) -> dict[str, Any]:
-    stored: dict[str, Any] = {"StorageClass": rule.destination.storage_class or source.storage_class}
+def _stored(source: SourceObject, rule: Rule | None) -> dict[str, Any]:
+    wanted = rule.destination.storage_class if rule else None
+    stored: dict[str, Any] = {"StorageClass": wanted or source.storage_class}
     if source.encryption:
         stored["ServerSideEncryption"] = source.encryption
     if source.lock.mode and source.lock.until:
@@ -157,6 +160,6 @@ def is_disproven(source: SourceObject, published: Published) -> bool:
     return ours.algorithm == theirs.algorithm and ours.value != theirs.value
 
 
-def matches(source: SourceObject, replica: ReplicaHead) -> bool:
+def matches(source: SourceObject, replica: SourceObject) -> bool:
     """The comparison that is left when neither ETag nor checksum can be compared."""
     return replica.size == source.size

@@ -18,6 +18,7 @@ OUTPUTS: Final = frozenset(
         "ControlBucketName",
         "IngestQueueUrl",
         "ParkedQueueUrl",
+        "RetryFunctionName",
     }
 )
 
@@ -37,6 +38,7 @@ class Stack:
     control_bucket: str
     ingest_queue_url: str
     parked_queue_url: str
+    retry_function: str
     configuration_cache: int
 
     @classmethod
@@ -60,6 +62,7 @@ class Stack:
             control_bucket=outputs["ControlBucketName"],
             ingest_queue_url=outputs["IngestQueueUrl"],
             parked_queue_url=outputs["ParkedQueueUrl"],
+            retry_function=outputs["RetryFunctionName"],
             configuration_cache=int(parameters.get("ConfigurationCacheSeconds", LONGEST_CACHE)),
         )
 

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+#: The id of what is written while versioning is not enabled. It is used again and again.
+NULL: Final = "null"
 
 
 class Kind(StrEnum):
@@ -25,6 +29,24 @@ class VersionRef:
     version_id: str
 
 
+def version_name(version_id: str, last_modified: float, etag: str = "") -> str:
+    """What a source version is called here: its id, and for a null version what tells it from the one
+    that was, or will be, in its place. A delete marker has no ``etag``."""
+    if version_id != NULL:
+        return version_id
+    content = etag.strip('"')
+    return f"{NULL}@{int(last_modified)}-{content}" if content else f"{NULL}@{int(last_modified)}"
+
+
+def is_null(version_name: str) -> bool:
+    return version_name == NULL or version_name.startswith(f"{NULL}@")
+
+
+def id_for_s3(version_name: str) -> str:
+    """The version id that S3 knows it by."""
+    return NULL if is_null(version_name) else version_name
+
+
 @dataclass(frozen=True, slots=True)
 class Checksum:
     """An additional checksum: ``algorithm`` as in ``ChecksumAlgorithm``, ``value`` in base64."""
@@ -41,6 +63,14 @@ class Lock:
     mode: str | None = None
     until: float | None = None
     legal_hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """An entry of an ACL: ``grantee`` as in a grant header, ``id="..."`` or ``uri="..."``."""
+
+    permission: str
+    grantee: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +137,3 @@ class Published:
     etag: str = ""
     encryption: str | None = None
     checksum: Checksum | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaHead:
-    """What ``HeadObject`` tells about a version at a destination."""
-
-    size: int
-    etag: str
-    metadata: Mapping[str, str]

@@ -11,14 +11,16 @@ from s3replicator.decisions.failures import (
     Reason,
     ReplicationError,
     RetryableError,
+    SourceGone,
     TerminalError,
     UnreadableEvent,
 )
 from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.order import sequencer_rank
 from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.versions import NULL
 from s3replicator.ports import Configurations, LeaseLost
-from s3replicator.usecases.endings import busy, failed_row, park, park_as_it_came
+from s3replicator.usecases.endings import busy, deferred, failed_row, park, park_as_it_came
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.routing import Router
@@ -57,15 +59,22 @@ class _Tally:
 
 
 class Batch:
-    """``source_bucket`` is the only bucket this stack replicates from."""
+    """``source_bucket`` is the only bucket this stack replicates from. What ``peers`` did there, unique ids
+    of the roles of stacks that replicate to it, is not replicated onward."""
 
     def __init__(
-        self, engine: Engine, configurations: Configurations, source_bucket: str, lane: Lane
+        self,
+        engine: Engine,
+        configurations: Configurations,
+        source_bucket: str,
+        lane: Lane,
+        peers: frozenset[str] = frozenset(),
     ) -> None:
         self._engine = engine
         self._configurations = configurations
         self._source_bucket = source_bucket
         self._lane = lane
+        self._peers = peers
         self._router = Router(engine.source)
 
     def process(self, messages: Sequence[Message], deadline: float) -> BatchResult:
@@ -103,7 +112,7 @@ class Batch:
             if problem is not None:
                 body = {"Records": [change.record]}
                 tally.of_message(message_id, park_as_it_came(self._engine, body, problem))
-            elif change.kind is not ChangeKind.OTHER:
+            elif change.kind is not ChangeKind.OTHER and not change.is_by(self._peers):
                 tally.messages[change].add(message_id)
 
     def _unacceptable(self, change: Change) -> TerminalError | None:
@@ -112,12 +121,6 @@ class Batch:
                 Reason.WRONG_SOURCE,
                 f"the record is of bucket {change.bucket!r}; this stack replicates from"
                 f" {self._source_bucket!r}",
-            )
-        if change.version_id in (None, "null") and change.kind is not ChangeKind.OTHER:
-            return TerminalError(
-                Reason.SRC_BUCKET_UNVERSIONED,
-                f"{change.key!r} was written without a version id: enable versioning on"
-                f" {change.bucket!r}, and write the object again",
             )
         return None
 
@@ -142,9 +145,14 @@ class Batch:
             if not works:
                 tally.of_change(change, _about(change, Result.NOT_SELECTED))
             for work in works:
+                if work.version_id == NULL and work.failure is not None:
+                    tally.of_change(change, self._nameless(work, work.failure))
+                    continue
+                # A null version has got the name of what is there now.
+                tally.messages[work.change] |= tally.messages[change]
                 groups[work.key].append(work)
         results = self._engine.parallel.map(
-            lambda works: self._run(sorted(works, key=_age), deadline), groups.values()
+            lambda works: self._run(sorted(works, key=_age), configuration, deadline), groups.values()
         )
         for group in results:
             for work, outcome in group:
@@ -158,6 +166,14 @@ class Batch:
             return _deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))
         return [self._within_stack(work) for work in works]
 
+    def _nameless(self, work: Work, failure: ReplicationError) -> Outcome:
+        """A null version that could not be read: a row could not say which one it is about."""
+        if isinstance(failure, RetryableError):
+            return deferred(work, failure)
+        if isinstance(failure, SourceGone):
+            return work.outcome(Result.GONE)
+        return park(self._engine, work, failed_row(self._engine, work, None, failure))
+
     def _within_stack(self, work: Work) -> Work:
         try:
             self._engine.destination(work.destination)
@@ -165,9 +181,11 @@ class Batch:
             return replace(work, failure=failure)
         return work
 
-    def _run(self, works: Sequence[Work], deadline: float) -> Iterable[tuple[Work, Outcome]]:
+    def _run(
+        self, works: Sequence[Work], configuration: Configuration, deadline: float
+    ) -> Iterable[tuple[Work, Outcome]]:
         try:
-            return self._lane(works, deadline)
+            return self._lane(works, configuration, deadline)
         except LeaseLost:
             return [(work, busy(work)) for work in works]
         except TerminalError as failure:

@@ -66,6 +66,31 @@ def waiting_row(engine: Engine, work: Work, old: Row | None, reason: Reason, *, 
     )
 
 
+def stuck_row(engine: Engine, row: Row, failure: ReplicationError) -> Row:
+    """The row of a replica that is there, and in whose place or state something is wrong that could not be
+    put right. Without a due time it waits for an operator."""
+    now = engine.clock.now()
+    attempts = row.attempts + 1
+    retry = engine.timing.retry
+    again = isinstance(failure, RetryableError) and not retry.exhausted(attempts)
+    return replace(
+        row,
+        reason=failure.reason,
+        detail=failure.detail[:_DETAIL_LENGTH],
+        request_id=failure.request_id,
+        attempts=attempts,
+        first_failure=row.first_failure if row.attempts else now,
+        last_failure=now,
+        due=now + retry.delay(attempts, engine.dice.random()) if again else None,
+    )
+
+
+def out_of_order(engine: Engine, row: Row) -> Row:
+    """The row of a version that has to be copied part by part before its key can be settled."""
+    reason = Reason.OUT_OF_ORDER if row.live else Reason.LATE_VERSION
+    return replace(row, reason=reason, due=engine.clock.now() + _ELSEWHERE)
+
+
 def under_way(engine: Engine, row: Row) -> Row:
     """The open row of a version that somebody is working on: the sweep shall leave it alone."""
     return replace(row, due=engine.clock.now() + _ELSEWHERE)

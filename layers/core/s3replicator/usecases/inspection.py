@@ -18,7 +18,7 @@ from s3replicator.decisions.inspection import (
 from s3replicator.decisions.ledger import LedgerKey, source_name
 from s3replicator.decisions.rules import contenders, needs_tags, winner
 from s3replicator.decisions.stamp import is_replica
-from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, Tag, VersionRef
+from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, Tag, VersionRef, id_for_s3
 from s3replicator.ports import Ledger, Parallel, Source
 
 
@@ -36,7 +36,8 @@ class Inspection:
         configuration: Configuration,
         only: str | None = None,
     ) -> list[VersionReport]:
-        """Every version that the source lists or the ledger knows, newest first, or ``only`` this one."""
+        """Every version that the source lists or the ledger knows, newest first, or ``only`` those of this
+        name or S3's id."""
         rules = contenders(configuration, key)
         # A rule may name a bucket the stack does not: the functions record that they cannot reach it.
         names = list(dict.fromkeys([*destinations, *rules]))
@@ -57,10 +58,14 @@ class Inspection:
             )
 
         merged = with_unlisted(listed, (history for history in histories.values() if judge.owns(history)))
-        return self.parallel.map(report, (v for v in merged if only in (None, v[0].version_id)))
+        return self.parallel.map(report, (v for v in merged if only is None or _is_called(v[0], only)))
 
     def _history(self, destination: str, key: str) -> History:
         return History(*self.ledger.history(LedgerKey(destination, key)))
+
+
+def _is_called(version: ListedVersion, name: str) -> bool:
+    return name in (version.version_id, id_for_s3(version.version_id))
 
 
 class _Judge:

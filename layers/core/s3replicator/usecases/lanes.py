@@ -2,44 +2,61 @@
 
 from collections.abc import Callable, Sequence
 
-from s3replicator.decisions.outcome import Result
-from s3replicator.usecases.endings import to_large_lane
+from s3replicator.decisions.configuration import Configuration
+from s3replicator.decisions.events import ChangeKind
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.usecases.endings import hand_over, to_large_lane
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.key_pass import KeyPass, WorkOutcome
 from s3replicator.usecases.large_copy import LargeCopy
-from s3replicator.usecases.paths import FastPath, SettlingPath
 from s3replicator.usecases.work import Work
 
-#: Takes the works of one key, oldest first, and the moment the worker's time is up.
-Lane = Callable[[Sequence[Work], float], list[WorkOutcome]]
+#: Takes the works of one key, oldest first, the rules, and the moment the worker's time is up.
+Lane = Callable[[Sequence[Work], Configuration, float], list[WorkOutcome]]
 
 
 def replicate(engine: Engine) -> Lane:
-    """Copy what one request can copy; the rest goes to the large lane."""
-    key_pass = KeyPass(engine, FastPath())
+    """Copy what one request can copy; the rest goes elsewhere."""
+    key_pass = KeyPass(engine, settles=False)
 
-    def run(works: Sequence[Work], deadline: float) -> list[WorkOutcome]:
-        sent = [
-            (work, to_large_lane(engine, work, work.outcome(Result.SENT_TO_LARGE_LANE)))
-            for work in works
-            if work.large
-        ]
-        return sent + key_pass.run([work for work in works if not work.large], deadline)
+    def run(works: Sequence[Work], configuration: Configuration, deadline: float) -> list[WorkOutcome]:
+        elsewhere = [(work, _send_elsewhere(engine, work)) for work in works if _is_elsewhere(work)]
+        here = [work for work in works if not _is_elsewhere(work)]
+        return elsewhere + key_pass.run(here, configuration, deadline)
 
     return run
 
 
 def replicate_large(engine: Engine) -> Lane:
     """Multipart copies, one after the other: each keeps all connections busy by itself."""
-    key_pass, large_copy = KeyPass(engine, FastPath()), LargeCopy(engine)
+    key_pass, large_copy = KeyPass(engine, settles=False), LargeCopy(engine)
 
-    def run(works: Sequence[Work], deadline: float) -> list[WorkOutcome]:
-        copied = [(work, large_copy.run(work, deadline)) for work in works if work.large]
-        return copied + key_pass.run([work for work in works if not work.large], deadline)
+    def run(works: Sequence[Work], configuration: Configuration, deadline: float) -> list[WorkOutcome]:
+        done: list[WorkOutcome] = []
+        for work in works:
+            if work.change.kind is ChangeKind.REMOVED:
+                done.append((work, _send_elsewhere(engine, work)))
+            elif work.large or work.change.prepare:
+                done.append((work, large_copy.run(work, configuration, deadline)))
+            else:
+                done += key_pass.run([work], configuration, deadline)
+        return done
 
     return run
 
 
 def retry(engine: Engine) -> Lane:
     """What the other two could not finish."""
-    return KeyPass(engine, SettlingPath()).run
+    return KeyPass(engine, settles=True).run
+
+
+def _is_elsewhere(work: Work) -> bool:
+    large = work.large and work.change.kind is ChangeKind.CREATED
+    return large or work.change.kind is ChangeKind.REMOVED
+
+
+def _send_elsewhere(engine: Engine, work: Work) -> Outcome:
+    """Only the second function may delete a version, and only the large lane has time for parts."""
+    if work.change.kind is ChangeKind.REMOVED:
+        return hand_over(engine, work, work.outcome(Result.HANDED_OVER))
+    return to_large_lane(engine, work, work.outcome(Result.SENT_TO_LARGE_LANE))

@@ -9,23 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError, RetryableError
 from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.order import Place
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import Part, plan_copy
-from s3replicator.decisions.replica import (
-    check_eligible,
-    expected_upload_checksum,
-    upload_request,
-)
-from s3replicator.decisions.versions import Published, SourceObject
+from s3replicator.decisions.replica import check_eligible, upload_request
+from s3replicator.decisions.versions import SourceObject, Tag
 from s3replicator.ports import Conflict, CopiedPart, DestinationBucket, Duplicate, Granted, Held, LeaseLost
 from s3replicator.usecases.endings import (
     discard_upload,
     failed_row,
     hand_over,
+    out_of_order,
     park,
     to_large_lane,
     waiting_row,
@@ -33,7 +31,7 @@ from s3replicator.usecases.endings import (
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.key_pass import KeyPass
 from s3replicator.usecases.leased_key import LeasedKey, adopt, take_lease
-from s3replicator.usecases.paths import FastPath
+from s3replicator.usecases.uploads import complete_upload
 from s3replicator.usecases.work import Work
 
 #: No part is begun in the last seconds of a worker's time.
@@ -51,25 +49,30 @@ class LargeCopy:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def run(self, work: Work, deadline: float) -> Outcome:
+    def run(self, work: Work, configuration: Configuration, deadline: float) -> Outcome:
         """Copy one large object, or as much of it as there is time for.
 
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
         """
         known = self._engine.ledger.peek(work.key, work.version_id)
-        if known is not None and known.final:
+        if work.change.prepare and known is not None:
+            work = self._to_be_copied_again(work, known)
+        if work.failure is not None or (known is not None and known.final and not work.change.prepare):
             # A duplicate, or what a dead worker left unsettled: nothing has to be copied for either.
-            return self._without_copying(work, deadline)
+            return self._without_copying(work, configuration, deadline)
         if known is not None and known.upload is not None and work.change.upload is None:
             work = replace(work, change=replace(work.change, upload=known.upload))
         try:
             work, prepared = self._prepare(work, deadline)
         except _PartsFailed as stopped:
-            return self._record_failure(stopped.work, stopped.failure, deadline)
+            return self._record_failure(stopped.work, stopped.failure, configuration, deadline)
         except ReplicationError as failure:
-            return self._record_failure(work, failure, deadline)
+            return self._record_failure(work, failure, configuration, deadline)
         if not prepared.complete or not self._engine.may_publish(deadline):
             return self._resume_later(work, delay=0)
+        if work.change.prepare:
+            # Whoever settles the key will complete it, or abort it.
+            return hand_over(self._engine, work, work.outcome(Result.HANDED_OVER))
         intent = work.intent(prepared.upload.nonce, prepared.upload.started)
         try:
             answer, leased = take_lease(self._engine, work, deadline, intent)
@@ -84,12 +87,23 @@ class LargeCopy:
                 return self._resume_later(work, delay=self._engine.timing.defer)
             case Conflict():
                 discard_upload(self._engine, work)
-                return self._without_copying(_without_upload(work), deadline)
+                return self._without_copying(_without_upload(work), configuration, deadline)
             case Granted():
                 assert leased is not None
                 return self._publish(leased, work, prepared, deadline)
 
     # -- without a lease
+
+    def _to_be_copied_again(self, work: Work, known: Row) -> Work:
+        """The source version may be gone: then our own replica is copied."""
+        replica = work.change.replica
+        if replica is None or replica != known.replica:
+            return work
+        try:
+            found = self._engine.destination(work.destination).head(work.change.key, replica)
+        except ReplicationError as failure:
+            return replace(work, failure=failure)
+        return replace(work, source=found, failure=None, rule=None, again=known) if found else work
 
     def _prepare(self, work: Work, deadline: float) -> tuple[Work, _Prepared]:
         """Start the upload, or go on with the one the change carries, and copy the parts it lacks."""
@@ -107,11 +121,15 @@ class LargeCopy:
         return work, _Prepared(upload, parts, complete=len(parts) == plan.part_count)
 
     def _start(self, work: Work, source: SourceObject, bucket: DestinationBucket) -> Upload:
-        assert work.rule is not None
-        tags = self._engine.source.tags(work.change.ref)
+        tags = self._tags(work)
         nonce, started = self._engine.dice.token(), self._engine.clock.now()
         request = upload_request(source, work.rule, work.stamp(nonce), tags)
         return Upload(bucket.create_upload(work.change.key, request), nonce, started)
+
+    def _tags(self, work: Work) -> frozenset[Tag]:
+        if work.again is not None and work.again.replica is not None:
+            return self._engine.destination(work.destination).tags(work.change.key, work.again.replica)
+        return self._engine.source.tags(work.change.ref)
 
     def _copy_parts(
         self,
@@ -144,14 +162,16 @@ class LargeCopy:
         outcome = work.outcome(Result.SENT_TO_LARGE_LANE, reason=Reason.BUSY)
         return to_large_lane(self._engine, work, outcome, delay)
 
-    def _record_failure(self, work: Work, failure: ReplicationError, deadline: float) -> Outcome:
-        outcome = self._without_copying(replace(work, failure=failure), deadline)
+    def _record_failure(
+        self, work: Work, failure: ReplicationError, configuration: Configuration, deadline: float
+    ) -> Outcome:
+        outcome = self._without_copying(replace(work, failure=failure), configuration, deadline)
         if outcome.result is Result.DEFERRED and work.change.upload is not None:
             return self._resume_later(work, delay=self._engine.timing.defer)
         return outcome
 
-    def _without_copying(self, work: Work, deadline: float) -> Outcome:
-        [(_, outcome)] = KeyPass(self._engine, FastPath()).run([work], deadline)
+    def _without_copying(self, work: Work, configuration: Configuration, deadline: float) -> Outcome:
+        [(_, outcome)] = KeyPass(self._engine, settles=False).run([work], configuration, deadline)
         return outcome
 
     # -- under the lease
@@ -197,9 +217,8 @@ class LargeCopy:
             discard_upload(self._engine, work)
             return work.outcome(Result.DUPLICATE, row, reason=row.status)
         if leased.place(work) is not Place.NEWEST:
-            # The list decides where a finished upload would stand, and that is not on top.
-            discard_upload(self._engine, work)
-            return self._hand_over(leased, _without_upload(work), Reason.LATE_VERSION)
+            # What has been copied is not thrown away: whoever settles the key completes it, or aborts it.
+            return self._hand_over(leased, work, Reason.LATE_VERSION)
         # S3 ranks the replica by when its upload was started. Until the list has shown where that is,
         # a crash must lead to the second function.
         leased.head = replace(leased.head, unsettled=True)
@@ -209,7 +228,7 @@ class LargeCopy:
     def _complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Row:
         try:
             with leased.sending():
-                published = self._send_complete(leased, work, prepared)
+                published = complete_upload(leased.bucket, work, prepared.upload, prepared.parts)
         except AmbiguousWrite:
             found = leased.resolve()
             if found is None:
@@ -217,23 +236,13 @@ class LargeCopy:
             return adopt(leased, work, found)
         return leased.account(work, prepared.upload.nonce, published)
 
-    def _send_complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Published:
-        source = self._source(work)
-        return leased.bucket.complete(
-            work.change.key,
-            prepared.upload.upload_id,
-            [prepared.parts[number] for number in sorted(prepared.parts)],
-            source.checksum.algorithm if source.checksum else None,
-            expected_upload_checksum(source),
-        )
-
     def _settle(self, leased: LeasedKey, work: Work, row: Row) -> Outcome:
         """The lease is given up in a settled state if the destination's list shows the replica on top."""
         if self._stands_on_top(leased, row):
             leased.head = replace(leased.head, unsettled=False)
             leased.release()
         else:
-            row = replace(row, reason=Reason.OUT_OF_ORDER)
+            row = out_of_order(self._engine, row)
             leased.set_row(work.version_id, row)
             leased.release()
             needed = work.outcome(Result.HANDED_OVER, row)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from s3replicator.decisions.events import ChangeKind, Upload
 from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError
 from s3replicator.decisions.ledger import (
     Head,
@@ -23,6 +24,7 @@ from s3replicator.decisions.ledger import (
 )
 from s3replicator.decisions.order import Place, place_by_list, place_by_sequencer
 from s3replicator.decisions.replica import copy_request, is_disproven, is_proven, matches
+from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
 from s3replicator.ports import DestinationBucket, Granted, LeaseAnswer
@@ -49,7 +51,7 @@ class LeasedKey:
         ours = announced and head.intent and announced.nonce == head.intent.nonce
         self._announced = head.intent if ours else None
         self._fetched: dict[str, Row | None] = {}
-        self._spilled: dict[str, Row] | None = None
+        self._fetched_all = False
         self._source_list: Sequence[ListedVersion] | None = None
 
     @property
@@ -63,9 +65,17 @@ class LeasedKey:
         row = self.head.rows.get(version_id)
         if row is not None or not self.head.spilled:
             return row
-        if version_id not in self._fetched:
+        if version_id not in self._fetched and not self._fetched_all:
             self._fetched[version_id] = self._engine.ledger.row(self.key, version_id)
-        return self._fetched[version_id]
+        return self._fetched.get(version_id)
+
+    def rows(self) -> dict[str, Row]:
+        """Every row of the key; one query at most."""
+        if self.head.spilled and not self._fetched_all:
+            self._fetched = {**self._engine.ledger.history(self.key)[1], **self._fetched}
+            self._fetched_all = True
+        spilled = {vid: row for vid, row in self._fetched.items() if row is not None}
+        return {**spilled, **self.head.rows}
 
     def set_row(self, version_id: str, row: Row) -> None:
         self.head = self.head.with_row(version_id, row)
@@ -85,6 +95,12 @@ class LeasedKey:
             self._source_list = self._engine.source.versions(ref.bucket, ref.key)
         return self._source_list
 
+    def sides(self) -> Sides:
+        """What both sides list now."""
+        ref = source_ref(self.head.source, "")
+        source = self._engine.source.versions(ref.bucket, ref.key)
+        return Sides(source, self.bucket.versions(self.key.key))
+
     # -- writes of the head
 
     @property
@@ -97,14 +113,21 @@ class LeasedKey:
         """True if an open intent has to be resolved: somebody's write may or may not have happened."""
         return self.head.intent is not None and self.head.intent != self._announced
 
-    def announce(self, work: Work) -> Intent:
-        """Say what is about to be published; one write, unless the lease said so already."""
+    def announce(self, work: Work, upload: Upload | None = None) -> Intent:
+        """Say what is about to be published; one write, unless the lease said so already. The nonce of an
+        ``upload`` has been in its stamp since it was created."""
         assert not self.in_doubt, "an intent is never overwritten before it is resolved"
-        if self._announced is None or self._announced.version_id != work.version_id:
-            intent = work.intent(self._engine.dice.token(), self._engine.clock.now())
+        intent = self._announced
+        if intent is None or intent.version_id != work.version_id or upload is not None:
+            nonce, at = self._engine.dice.token(), self._engine.clock.now()
+            intent = work.intent(upload.nonce, upload.started) if upload else work.intent(nonce, at)
             self._put(replace(self.head, intent=intent))
             self._announced = intent
-        return self._announced
+        return intent
+
+    def unsettle(self) -> None:
+        """From here on a crash must lead to settling; with the next write."""
+        self.head = replace(self.head, unsettled=True)
 
     def withdraw(self) -> None:
         """Take back our own intent, for a write that certainly did not happen; with the next write."""
@@ -125,7 +148,7 @@ class LeasedKey:
         self._fetched |= out
         if out:
             # First the rows, then the head without them: while both exist, the head's own copy counts.
-            self._engine.ledger.put_rows(self.key, head.source, out)
+            self._engine.ledger.put_rows(self.key, head.source, head.generation, out)
         self._engine.ledger.write(self.key, self._token, small)
         self.head = small
 
@@ -167,9 +190,8 @@ class LeasedKey:
     def _send(self, work: Work, nonce: str) -> Published:
         if not isinstance(work.source, SourceObject):
             return self.bucket.put_marker(work.change.key)
-        assert work.rule is not None
         request = copy_request(work.source, work.rule, work.stamp(nonce))
-        return self.bucket.copy(work.change.ref, work.change.key, request)
+        return self.bucket.copy(work.source.ref, work.change.key, request)
 
     def account(self, work: Work, nonce: str, published: Published) -> Row:
         """The row of a replica that has just been made, verified. Takes effect with the next write."""
@@ -192,15 +214,6 @@ class LeasedKey:
         listed = self.bucket.versions(self.key.key)
         first = next((v.version_id for v in listed if v.version_id in known), None)
         return first == replica
-
-    def report_order(self) -> None:
-        """Say so in the row if the newest replica does not stand on top: what was published while others
-        were at work may have come to lie anywhere. Takes effect with the next write."""
-        live = self.head.live()
-        newest = next((v.version_id for v in self._listed_at_source() if v.version_id in live), None)
-        row = self.row(newest) if newest is not None else None
-        if newest is not None and row is not None and not self.is_on_top(row.replica):
-            self.set_row(newest, replace(row, reason=Reason.OUT_OF_ORDER))
 
     def _verified(self, row: Row, work: Work, published: Published) -> Row:
         """Verified from the answer where it can be compared, else by one look at the replica."""
@@ -247,6 +260,7 @@ class LeasedKey:
             replica=replica,
             nonce=intent.nonce,
             doubt=doubt,
+            lost=False,
             reason=None,
             detail=None,
             due=None,
@@ -286,12 +300,7 @@ class LeasedKey:
         return stamp is not None and stamp.version_id == intent.version_id and stamp.nonce == intent.nonce
 
     def _known_ids(self) -> set[str]:
-        rows = list(self.head.rows.values())
-        if self.head.spilled:
-            if self._spilled is None:
-                self._spilled = dict(self._engine.ledger.history(self.key)[1])
-            rows += self._spilled.values()
-        return {version_id for row in rows for version_id in row.ids()}
+        return {version_id for row in self.rows().values() for version_id in row.ids()}
 
 
 def retired(row: Row) -> Row:
@@ -317,20 +326,35 @@ def take_lease(
     engine: Engine, work: Work, deadline: float, intent: Intent | None = None
 ) -> tuple[LeaseAnswer, LeasedKey | None]:
     """Ask for the lease, announcing what will be published first (``intent``, if it has been made)."""
-    now = engine.clock.now()
-    lease = Lease(engine.dice.token(), deadline + engine.timing.grace)
-    if intent is None and work.publishable and not work.large:
-        intent = work.intent(engine.dice.token(), now)
-    answer = engine.ledger.lease(
-        work.key, source_name(work.change.ref), work.version_id, lease=lease, intent=intent, now=now
+    creates = work.change.kind in (ChangeKind.CREATED, ChangeKind.MARKED)
+    if intent is None and creates and work.publishable and not work.large and not work.change.prepare:
+        intent = work.intent(engine.dice.token(), engine.clock.now())
+    source = source_name(work.change.ref)
+    return lease_key(
+        engine, work.key, source, deadline, version_id=work.version_id if creates else None, intent=intent
     )
+
+
+def lease_key(
+    engine: Engine,
+    key: LedgerKey,
+    source: str,
+    deadline: float,
+    *,
+    version_id: str | None = None,
+    intent: Intent | None = None,
+) -> tuple[LeaseAnswer, LeasedKey | None]:
+    """Ask for the lease of a key; with a ``version_id``, unless that version is settled."""
+    lease = Lease(engine.dice.token(), deadline + engine.timing.grace)
+    now = engine.clock.now()
+    answer = engine.ledger.lease(key, source, version_id, lease=lease, intent=intent, now=now)
     if not isinstance(answer, Granted):
         return answer, None
-    return answer, LeasedKey(engine, work.key, lease.token, answer.head, intent)
+    return answer, LeasedKey(engine, key, lease.token, answer.head, intent)
 
 
 def adopt(leased: LeasedKey, work: Work, found: Row) -> Row:
     """Our own publish, found again: the row may say what the intent did not."""
-    row = replace(found, rule=work.rule.id if work.rule else None, event_time=work.change.event_time)
+    row = replace(found, rule=work.rule.id if work.rule else found.rule, event_time=work.change.event_time)
     leased.set_row(work.version_id, row)
     return row

@@ -11,7 +11,14 @@ from s3replicator.decisions.failures import NotEligible, Reason, ReplicationErro
 from s3replicator.decisions.replica import check_eligible
 from s3replicator.decisions.rules import contenders, needs_tags, winner
 from s3replicator.decisions.stamp import is_replica
-from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, Tag, VersionRef
+from s3replicator.decisions.versions import (
+    Kind,
+    SourceObject,
+    SourceVersion,
+    Tag,
+    VersionRef,
+    id_for_s3,
+)
 from s3replicator.ports import Source
 from s3replicator.usecases.work import Work
 
@@ -24,6 +31,8 @@ class Router:
 
     def route(self, change: Change, configuration: Configuration) -> Sequence[Work]:
         """The work of one change; empty if no rule selects it. Failures to read are part of the work."""
+        if change.kind is ChangeKind.REMOVED:
+            return _removals(change, configuration)
         contending = contenders(configuration, change.key)
         if change.destination is not None:
             # Sent back by us: there is, or may be, a row that must not stay open.
@@ -45,6 +54,7 @@ class Router:
         except ReplicationError as failure:
             read = [Work(change, bucket, rule, failure=failure) for bucket, rule in wanted.items()]
         else:
+            change = replace(change, version_id=version.ref.version_id)
             if isinstance(version, SourceObject) and is_replica(version):
                 # Replicas are not replicated onward. Nobody asks for them, unless a row is open already.
                 if change.destination is None:
@@ -65,10 +75,11 @@ class Router:
 
     def _tags(self, change: Change) -> frozenset[Tag]:
         """The tags a rule looks at; a delete marker has none and is judged by the version below it."""
-        if change.kind is ChangeKind.CREATED:
+        if change.kind is not ChangeKind.MARKED:
             return self.source.tags(change.ref)
         listed = iter(self.source.versions(change.bucket, change.key))
-        if not any(version.version_id == change.version_id for version in listed):
+        asked = id_for_s3(change.version_id)
+        if not any(id_for_s3(version.version_id) == asked for version in listed):
             raise SourceGone(Reason.SRC_VERSION_NOT_FOUND, "the delete marker is no longer listed")
         for below in listed:
             if below.kind is Kind.OBJECT:
@@ -84,6 +95,17 @@ class Router:
             # A store that does not say when: the event does.
             version = replace(version, last_modified=change.event_time)
         return version
+
+
+def _removals(change: Change, configuration: Configuration) -> list[Work]:
+    """Which destinations may have to delete a version: its tags are gone with it, so every rule counts that
+    could have selected it. The ledger knows which one did."""
+    contending = contenders(configuration, change.key)
+    return [
+        Work(change, bucket, next(rule for rule in rules if rule.version_deletes is not None))
+        for bucket, rules in contending.items()
+        if change.destination in (None, bucket) and any(rule.version_deletes is not None for rule in rules)
+    ]
 
 
 def _closed(change: Change, chosen: dict[str, Rule | None]) -> list[Work]:

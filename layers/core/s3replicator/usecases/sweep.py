@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from s3replicator.decisions import letters
-from s3replicator.decisions.ledger import Status
 from s3replicator.ports import Clock, DueItem, Ledger, Outbox
 
 #: What has been swept is left alone for this many seconds, while its messages are under way.
@@ -45,7 +44,7 @@ class Sweep:
         due = [
             (version_id, row)
             for version_id, row in item.rows.items()
-            if row.status is Status.PENDING and row.due is not None and row.due <= now
+            if row.due is not None and row.due <= now
         ]
         for version_id, row in due:
             self._outbox.hand_over(letters.from_row(item.source, version_id, row, item.key.destination))

@@ -9,22 +9,32 @@ from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, St
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
 from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
-from s3replicator.decisions.versions import SourceObject, SourceVersion
+from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """``source`` is what was read of the source version, ``failure`` why it could not be read."""
+    """``source`` is what was read of the source version, ``failure`` why it could not be read.
+
+    ``again`` is the row whose replica is copied again, from the replica itself: the source version is gone.
+    """
 
     change: Change
     destination: str
     rule: Rule | None
     source: SourceVersion | None = None
     failure: ReplicationError | None = None
+    again: Row | None = None
 
     @property
     def version_id(self) -> str:
         return self.change.ref.version_id
+
+    @property
+    def kind(self) -> Kind:
+        if self.source is None:
+            return self.change.version_kind
+        return Kind.OBJECT if isinstance(self.source, SourceObject) else Kind.MARKER
 
     @property
     def key(self) -> LedgerKey:
@@ -45,6 +55,8 @@ class Work:
 
     @property
     def order(self) -> OrderFacts:
+        if self.again is not None:
+            return self.again.order
         if self.source is None:
             return OrderFacts(self.change.sequencer, self.change.event_time)
         return OrderFacts(self.change.sequencer, self.source.last_modified, multipart=self.source.multipart)
@@ -53,7 +65,7 @@ class Work:
         return Intent(
             nonce=nonce,
             version_id=self.version_id,
-            kind=self.change.version_kind,
+            kind=self.kind,
             at=at,
             order=self.order,
             unstamped_size=None if self._has_stamp(nonce) else self.size,
@@ -71,7 +83,7 @@ class Work:
     def row(self, status: Status, old: Row | None = None) -> Row:
         """A row for this version; what an earlier attempt left at the destination is kept in it."""
         fresh = Row(
-            kind=self.change.version_kind,
+            kind=self.kind,
             status=status,
             order=self.order,
             rule=self.rule.id if self.rule else None,
@@ -87,6 +99,7 @@ class Work:
             left=old.left,
             blocked=old.blocked,
             stray=old.stray,
+            purged=old.purged,
             rule=fresh.rule or old.rule,
         )
 

@@ -1,0 +1,272 @@
+"""The one place where order is judged: which step brings a key closer to its source.
+
+``decide`` looks at the ledger's rows and at what both sides list, and names the next step; whoever takes
+it looks and asks again. So it does not matter where the last one stopped: late versions, version deletes,
+interrupted repairs, uploads that came to lie elsewhere and reconciling by hand are all the same walk.
+
+The destination can only be appended to. What already stands in order, seen from the oldest, is kept; the
+rest is published again, oldest first; what that leaves behind is removed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from s3replicator.decisions.configuration import LateVersions
+from s3replicator.decisions.failures import Reason
+from s3replicator.decisions.ledger import OrderFacts, Row, Status
+from s3replicator.decisions.order import is_newer
+from s3replicator.decisions.versions import Kind, ListedVersion
+
+#: A late version is replayed under at most so many newer ones, and so many bytes of them: while they are
+#: copied again, readers see the late one.
+MOST_NEWER_VERSIONS: Final = 100
+MOST_NEWER_BYTES: Final = 5 * 1024**3
+
+#: A version that waits with one of these waits for its place in the order, and for nothing else.
+WAITING_FOR_ORDER: Final = frozenset({Reason.LATE_VERSION, Reason.UNSETTLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Rows that no longer say what is so."""
+
+    rows: Mapping[str, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Copy a version, or write its marker, on top of everything at the destination."""
+
+    version_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete one of our versions at the destination."""
+
+    version_id: str
+    replica: str
+
+
+Step = Record | Publish | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What both sides list of a key, newest first."""
+
+    source: Sequence[ListedVersion]
+    destination: Sequence[ListedVersion]
+
+    def lists(self, version_id: str) -> bool:
+        return any(version.version_id == version_id for version in self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted beside what is there.
+
+    ``asked`` are versions to be tried now, whatever their rows say; ``failed`` are those that were tried
+    in vain, ``kept`` the ids at the destination that must not, or cannot, be removed now.
+    """
+
+    asked: frozenset[str] = frozenset()
+    late: LateVersions = LateVersions.REPLAY
+    failed: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+
+
+def decide(rows: Mapping[str, Row], sides: Sides, wish: Wish) -> Step | None:
+    """The next step; None if nothing is left to do."""
+    key = _Key(rows, sides, wish)
+    changed = key.outdated()
+    if changed:
+        return Record(changed)
+    wanted = key.wanted()
+    superseded, chain = key.split(wanted)
+    if superseded:
+        return Record(superseded)
+    misplaced = key.first_misplaced(chain)
+    if misplaced is not None:
+        return Publish(misplaced)
+    if chain and key.is_covered(chain[-1]):
+        return Publish(chain[-1])
+    return next(key.removable(), None)
+
+
+def tombstone(row: Row) -> Row:
+    """The row of a version that is gone at the source and has no replica."""
+    return replace(
+        row,
+        status=Status.TOMBSTONE,
+        replica=None,
+        reason=None,
+        detail=None,
+        due=None,
+        attempts=0,
+        upload=None,
+    )
+
+
+@dataclass(slots=True)
+class _Key:
+    rows: Mapping[str, Row]
+    sides: Sides
+    wish: Wish
+    #: Place at the source and at the destination, the oldest first.
+    _rank: dict[str, int] = field(init=False)
+    _place: dict[str, int] = field(init=False)
+    _size: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rank = {v.version_id: n for n, v in enumerate(reversed(self.sides.source))}
+        self._place = {v.version_id: n for n, v in enumerate(reversed(self.sides.destination))}
+        self._size = {v.version_id: v.size for v in self.sides.destination}
+
+    # -- rows and the world
+
+    def outdated(self) -> dict[str, Row]:
+        found = {vid: self._as_it_is(vid, row) for vid, row in self.rows.items()}
+        return {vid: row for vid, row in found.items() if row != self.rows[vid]}
+
+    def _as_it_is(self, version_id: str, row: Row) -> Row:
+        row = replace(row, left=tuple(one for one in row.left if one in self._place))
+        here = row.replica in self._place
+        if version_id in self._rank:
+            # Removed by others, perhaps by a lifecycle rule that would be fought otherwise.
+            return replace(row, replica=None, lost=True) if row.live and not here else row
+        if row.status is Status.TOMBSTONE:
+            return row
+        if not here:
+            return tombstone(row)
+        if row.purged and row.doubt:
+            assert row.replica is not None
+            return tombstone(replace(row, stray=(*row.stray, row.replica)))
+        return row
+
+    def _is_here(self, version_id: str) -> bool:
+        """Whether the version has a replica."""
+        return self.rows[version_id].replica in self._place
+
+    # -- which versions, in which order
+
+    def wanted(self) -> list[str]:
+        """The versions that should have a replica, oldest first: listed ones at their places, and among
+        them those that are gone from the source and keep their replicas."""
+        wanted = [
+            version.version_id
+            for version in reversed(self.sides.source)
+            if version.version_id in self.rows and self._is_wanted(version.version_id)
+        ]
+        newest = wanted[-1] if wanted else None
+        gone = [vid for vid in self.rows if vid not in self._rank and self._stays(vid)]
+        for vid in sorted(gone, key=self._age):
+            above = (n for n, other in enumerate(wanted) if self._stands_above(other, vid, newest))
+            wanted.insert(next(above, len(wanted)), vid)
+        return wanted
+
+    def _is_wanted(self, version_id: str) -> bool:
+        row = self.rows[version_id]
+        if version_id in self.wish.failed:
+            return row.live
+        if version_id in self.wish.asked or row.live:
+            return True
+        if row.status is Status.SUPERSEDED:
+            return True
+        return row.status is Status.PENDING and row.reason in WAITING_FOR_ORDER
+
+    def _stays(self, version_id: str) -> bool:
+        """Whether the replica of a version that is gone stays where it is."""
+        row = self.rows[version_id]
+        return row.live and (not row.purged or row.replica in self.wish.kept)
+
+    def _age(self, version_id: str) -> tuple[float, str]:
+        order = self.rows[version_id].order
+        return order.last_modified, order.sequencer or ""
+
+    def _stands_above(self, other: str, gone: str, newest: str | None) -> bool:
+        """Whether ``other`` is newer than a version that the source no longer lists. In a tie the newest
+        listed one wins, since it is what the source shows; the others stay as they stand."""
+        in_order = self._is_here(other) and self._at(other) < self._at(gone)
+        tie = other == newest or not in_order
+        return is_newer(self._facts(other), self._facts(gone), tie=tie)
+
+    def _facts(self, version_id: str) -> OrderFacts:
+        return self.rows[version_id].order
+
+    def _at(self, version_id: str) -> int:
+        replica = self.rows[version_id].replica
+        assert replica is not None
+        return self._place[replica]
+
+    # -- late versions
+
+    def split(self, wanted: Sequence[str]) -> tuple[dict[str, Row], list[str]]:
+        """Late versions that are left out, as rows to be written, and the versions that form the chain."""
+        superseded: dict[str, Row] = {}
+        chain: list[str] = []
+        for index, vid in enumerate(wanted):
+            row, newer = self.rows[vid], wanted[index + 1 :]
+            reason = None
+            if self._is_here(vid) or not self._is_late(vid, newer):
+                chain.append(vid)
+            elif row.status is Status.SUPERSEDED:
+                continue
+            elif self._is_left_out(row) or (reason := self._replay_is_too_large(newer)):
+                # One that was lost, and is asked for again, stays lost.
+                if not row.final:
+                    superseded[vid] = _superseded(row, reason)
+            else:
+                chain.append(vid)
+        return superseded, chain
+
+    def _is_late(self, version_id: str, newer: Sequence[str]) -> bool:
+        if any(self._is_here(other) for other in newer):
+            return True
+        if self.rows[version_id].status is Status.SUPERSEDED and newer:
+            return True
+        # A newer replica that others removed was there: what is older has been late ever since.
+        mine = self._rank.get(version_id, -1)
+        return any(row.lost and self._rank.get(vid, -1) > mine for vid, row in self.rows.items())
+
+    def _is_left_out(self, row: Row) -> bool:
+        """Replaying a late delete marker would show a deletion that is not so."""
+        return row.kind is Kind.MARKER or self.wish.late is LateVersions.SKIP
+
+    def _replay_is_too_large(self, newer: Sequence[str]) -> Reason | None:
+        again = [self._size.get(self.rows[vid].replica or "", 0) for vid in newer if self._is_here(vid)]
+        if len(again) > MOST_NEWER_VERSIONS or sum(again) > MOST_NEWER_BYTES:
+            return Reason.REPLAY_TOO_LARGE
+        return None
+
+    # -- what to do
+
+    def first_misplaced(self, chain: Sequence[str]) -> str | None:
+        """The oldest one without a replica, or whose replica lies below its predecessor's."""
+        top = -1
+        for vid in chain:
+            if not self._is_here(vid) or self._at(vid) < top:
+                return vid
+            top = self._at(vid)
+        return None
+
+    def is_covered(self, newest: str) -> bool:
+        """Whether something that was ours, and cannot be removed, hides the newest replica."""
+        others = (one for row in self.rows.values() for one in (*row.stray, *row.blocked))
+        return any(self._place.get(one, -1) > self._at(newest) for one in others)
+
+    def removable(self) -> Iterator[Remove]:
+        for vid, row in self.rows.items():
+            for left in row.left:
+                if left not in self.wish.kept:
+                    yield Remove(vid, left)
+        for vid, row in self.rows.items():
+            if row.replica is not None and vid not in self._rank and not self._stays(vid):
+                yield Remove(vid, row.replica)
+
+
+def _superseded(row: Row, reason: Reason | None) -> Row:
+    return replace(
+        row, status=Status.SUPERSEDED, reason=reason, detail=None, due=None, attempts=0, upload=None
+    )

@@ -1,0 +1,362 @@
+"""The slow path: look at both sides and the ledger, take the step ``decide`` names, and look again.
+
+Everything the fast path cannot decide ends here, and every repair that was interrupted begins here. It may
+be abandoned anywhere: the key stays unsettled, and the next holder of its lease goes on.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from s3replicator.decisions import letters
+from s3replicator.decisions.configuration import Configuration, LateVersions, Rule
+from s3replicator.decisions.failures import (
+    AmbiguousWrite,
+    NotEligible,
+    Reason,
+    ReplicationError,
+    RetryableError,
+    SourceGone,
+)
+from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.plan import plan_copy
+from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.settling import Publish, Record, Remove, Sides, Wish, decide, tombstone
+from s3replicator.decisions.versions import (
+    Kind,
+    ListedVersion,
+    SourceMarker,
+    SourceObject,
+    is_null,
+)
+from s3replicator.usecases.endings import discard_upload, failed_row, stuck_row
+from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.leased_key import LeasedKey, adopt
+from s3replicator.usecases.routing import Router
+from s3replicator.usecases.uploads import complete_upload
+from s3replicator.usecases.work import Work
+
+#: How often one version's visible write is tried before the key waits.
+_TRIES: Final = 2
+
+#: Deletes that the breaker holds back are looked at again after this many seconds.
+_HALTED: Final = 3600.0
+
+
+class Unfinished(Exception):
+    """The key cannot be settled now; ``failure`` says why. It stays unsettled."""
+
+    def __init__(self, failure: ReplicationError) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+class UploadNeeded(Exception):
+    """The next step is a multipart copy, which the large lane has to prepare."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work.version_id)
+        self.work = work
+
+
+@dataclass(slots=True)
+class Settlement:
+    """Settles one leased key. ``works`` are versions to be tried now, by version id.
+
+    Afterwards ``published`` are the versions that got a replica, ``removed`` those whose replica was
+    deleted, and ``parked`` what an operator has to be told.
+    """
+
+    engine: Engine
+    leased: LeasedKey
+    configuration: Configuration
+    deadline: float
+    works: dict[str, Work] = field(default_factory=dict)
+    published: set[str] = field(default_factory=set)
+    removed: set[str] = field(default_factory=set)
+    parked: list[tuple[Work, Row]] = field(default_factory=list)
+    _sides: Sides | None = None
+    _asked: set[str] = field(default_factory=set)
+    _failed: set[str] = field(default_factory=set)
+    _kept: set[str] = field(default_factory=set)
+    _tries: Counter[str] = field(default_factory=Counter)
+    #: Why something that should be removed is still there.
+    _held_up: ReplicationError | None = None
+    #: Something is known here that the ledger does not say yet.
+    _unsaid: bool = True
+
+    def run(self) -> None:
+        """Raises ``Unfinished`` or ``UploadNeeded``, the key left unsettled; and what reading the lists or
+        the ledger raises."""
+        self.leased.unsettle()
+        self._ask()
+        late = self._late_versions()
+        while (step := decide(self.leased.rows(), self.sides(), self._wish(late))) is not None:
+            match step:
+                case Record(rows):
+                    self._record(rows)
+                case Publish(version_id):
+                    self._publish(version_id)
+                case Remove(version_id, replica):
+                    self._remove(version_id, replica)
+        if self._held_up is not None:
+            raise Unfinished(self._held_up)
+        self._finish()
+
+    def sides(self) -> Sides:
+        if self._sides is None:
+            self._sides = self.leased.sides()
+        return self._sides
+
+    # -- what is asked for
+
+    def ask(self, work: Work) -> None:
+        """Try this version now, whatever its row says."""
+        self.works[work.version_id] = work
+        self._asked.add(work.version_id)
+
+    def ask_again(self, version_id: str, row: Row) -> None:
+        self.ask(self._work(version_id, row))
+
+    def forget(self, work: Work) -> None:
+        """Somebody deleted this version at the source: if the rules replicate that, its replica goes."""
+        rows = self.leased.rows()
+        named = [vid for vid in rows if is_null(vid)] if is_null(work.version_id) else [work.version_id]
+        for vid in named:
+            if not self.sides().lists(vid):
+                self.purge(vid, rows.get(vid) or tombstone(work.row(Status.PENDING)))
+
+    def purge(self, version_id: str, row: Row) -> None:
+        if self._limit(row) is not None:
+            self._set(version_id, replace(row, purged=True))
+
+    def _ask(self) -> None:
+        """Whatever is tried has a row, which carries what orders it."""
+        for vid in self._asked:
+            if self.leased.row(vid) is None:
+                self._set(vid, self.works[vid].row(Status.PENDING))
+
+    def _wish(self, late: LateVersions) -> Wish:
+        return Wish(frozenset(self._asked), late, frozenset(self._failed), frozenset(self._kept))
+
+    def _late_versions(self) -> LateVersions:
+        asked = (self.works[vid].rule for vid in self._asked)
+        rule = next((rule for rule in asked if rule), next(iter(self._contending()), None))
+        return rule.late_versions if rule else LateVersions.REPLAY
+
+    def _contending(self) -> Sequence[Rule]:
+        key = self.leased.key
+        return contenders(self.configuration, key.key).get(key.destination, ())
+
+    def _limit(self, row: Row) -> int | None:
+        """How many version deletes an hour the version's rule allows; None if it replicates none."""
+        rules = [rule for rule in self.configuration.rules if rule.id == row.rule] or self._contending()
+        return next((rule.version_deletes for rule in rules if rule.version_deletes is not None), None)
+
+    # -- steps
+
+    def _set(self, version_id: str, row: Row) -> None:
+        self.leased.set_row(version_id, row)
+        self._unsaid = True
+
+    def _record(self, rows: Mapping[str, Row]) -> None:
+        """Takes effect with the next write; nothing is lost if there is none."""
+        for vid, row in rows.items():
+            before = self.leased.row(vid)
+            self._set(vid, row)
+            if row.final and before is not None and before.upload is not None:
+                discard_upload(self.engine, self._as_told(vid, before))
+
+    def _publish(self, version_id: str) -> None:
+        if not self.engine.may_publish(self.deadline):
+            raise Unfinished(RetryableError(Reason.BUSY, "the worker's time is up"))
+        row = self.leased.row(version_id)
+        assert row is not None
+        work = self._work(version_id, row)
+        try:
+            row = self._send(work)
+        except SourceGone as failure:
+            # The list shows it no longer, or will soon.
+            self._look_again(version_id, failure)
+        except AmbiguousWrite as failure:
+            found = self.leased.resolve()
+            if found is not None:
+                adopt(self.leased, work, found)
+                self.published.add(version_id)
+                self._sides = None
+            else:
+                self._look_again(version_id, failure)
+                self.engine.clock.sleep(self.engine.dice.random())
+        except ReplicationError as failure:
+            self._give_up(work, row, failure)
+        else:
+            self._unsaid = True
+            self._published(version_id, row)
+
+    def _published(self, version_id: str, row: Row) -> None:
+        self.published.add(version_id)
+        if row.status is Status.FAILED:
+            self.parked.append((self.works[version_id], row))
+        assert row.replica is not None
+        above = ListedVersion(row.replica, row.kind, self.engine.clock.now(), size=self._size(version_id))
+        sides = self.sides()
+        self._sides = replace(sides, destination=[above, *sides.destination])
+
+    def _size(self, version_id: str) -> int:
+        return self.works[version_id].size or 0
+
+    def _send(self, work: Work) -> Row:
+        if work.failure is not None:
+            raise work.failure
+        if not work.large:
+            return self.leased.publish(work)
+        row = self._complete(work)
+        # Where it came to lie, only the list can tell.
+        self._sides = self.leased.sides()
+        return row
+
+    def _look_again(self, version_id: str, failure: ReplicationError) -> None:
+        self._sides = None
+        self.works.pop(version_id, None)
+        self._tries[version_id] += 1
+        if self._tries[version_id] < _TRIES:
+            return
+        retry = RetryableError(failure.reason, failure.detail, failure.request_id)
+        row = self.leased.row(version_id)
+        assert row is not None
+        self._give_up(self._work(version_id, row), row, retry)
+
+    def _give_up(self, work: Work, row: Row, failure: ReplicationError) -> None:
+        """A version without a replica is left out for now. One that has a replica in the wrong place holds
+        up everything: what should stand above it cannot be put there."""
+        if row.live:
+            self._hold_up(work, row, failure)
+            raise Unfinished(failure)
+        failed = failed_row(self.engine, work, row, failure)
+        self._set(work.version_id, failed)
+        self._failed.add(work.version_id)
+        if failed.status is Status.FAILED:
+            self.parked.append((work, failed))
+
+    def _hold_up(self, work: Work, row: Row, failure: ReplicationError) -> None:
+        stuck = stuck_row(self.engine, row, failure)
+        self._set(work.version_id, stuck)
+        self._held_up = failure
+        if stuck.due is None:
+            self.parked.append((work, stuck))
+
+    def _remove(self, version_id: str, replica: str) -> None:
+        row = self.leased.row(version_id)
+        assert row is not None
+        if replica == row.replica and not self._may_delete(version_id, row):
+            return
+        if self._unsaid:
+            # What takes its place must be known before it goes.
+            self.leased.write()
+            self._unsaid = False
+        try:
+            self.leased.bucket.remove(self.leased.key.key, replica)
+        except ReplicationError as failure:
+            if failure.reason is Reason.DST_OBJECT_LOCKED:
+                blocked = replace(_without(row, replica), blocked=(*row.blocked, replica))
+                self._set(version_id, replace(blocked, reason=failure.reason, detail=failure.detail))
+            else:
+                self._hold_up(self._as_told(version_id, row), row, failure)
+                self._kept.add(replica)
+        else:
+            self._set(version_id, _without(row, replica))
+            sides = self.sides()
+            left = [listed for listed in sides.destination if listed.version_id != replica]
+            self._sides = replace(sides, destination=left)
+            if replica == row.replica:
+                self.removed.add(version_id)
+
+    def _may_delete(self, version_id: str, row: Row) -> bool:
+        limit = self._limit(row)
+        now = self.engine.clock.now()
+        assert row.replica is not None
+        if limit is not None and self.engine.ledger.allow_version_delete(
+            self.leased.key.destination, limit, now
+        ):
+            return True
+        self._kept.add(row.replica)
+        if limit is None:
+            # The rule has been changed meanwhile.
+            self._set(version_id, replace(row, purged=False))
+        else:
+            self._held_up = _HALT
+            self._set(version_id, replace(row, reason=_HALT.reason, detail=_HALT.detail, due=now + _HALTED))
+        return False
+
+    def _finish(self) -> None:
+        for vid, row in self.leased.rows().items():
+            if row.final and (row.due is not None or row.attempts):
+                # What was in its way is gone.
+                self._set(vid, replace(row, reason=None, detail=None, due=None, attempts=0))
+        head = self.leased.head.with_top_of(self.leased.rows())
+        self.leased.head = replace(head, unsettled=False)
+
+    # -- what a version is made of
+
+    def _work(self, version_id: str, row: Row) -> Work:
+        """What has been read of the version, or is read now."""
+        work = self.works.get(version_id)
+        if work is None:
+            change = self._as_told(version_id, row).change
+            [work] = Router(self.engine.source).route(change, self.configuration)
+        if row.live and isinstance(work.failure, SourceGone | NotEligible):
+            work = self._from_replica(work, row)
+        self.works[version_id] = work
+        return work
+
+    def _as_told(self, version_id: str, row: Row) -> Work:
+        """The version as the ledger knows it."""
+        destination = self.leased.key.destination
+        change = letters.change_of(self.leased.head.source, version_id, row, destination)
+        return Work(change, destination, None)
+
+    def _from_replica(self, work: Work, row: Row) -> Work:
+        """The source version cannot be copied any more: our own replica can."""
+        if row.kind is Kind.MARKER:
+            return replace(work, source=SourceMarker(work.change.ref, row.order.last_modified), failure=None)
+        assert row.replica is not None
+        try:
+            replica = self.leased.bucket.head(work.change.key, row.replica)
+        except ReplicationError as failure:
+            return replace(work, failure=failure)
+        if replica is None:
+            self._sides = None
+            lost = RetryableError(Reason.UNAVAILABLE, "the replica to copy again is gone")
+            return replace(work, failure=lost)
+        change = replace(work.change, replica=row.replica)
+        return replace(work, change=change, rule=None, source=replica, failure=None, again=row)
+
+    # -- uploads
+
+    def _complete(self, work: Work) -> Row:
+        """Publish a large version from the upload that was prepared for it. Raises ``UploadNeeded``."""
+        assert isinstance(work.source, SourceObject)
+        row = self.leased.row(work.version_id)
+        upload = work.change.upload or (row.upload if row else None)
+        parts = self.leased.bucket.parts(work.change.key, upload.upload_id) if upload else None
+        if upload is None or parts is None or len(parts) < plan_copy(work.source.size).part_count:
+            going_on = upload if parts else None
+            raise UploadNeeded(replace(work, change=replace(work.change, prepare=True, upload=going_on)))
+        self.leased.announce(work, upload)
+        with self.leased.sending():
+            published = complete_upload(self.leased.bucket, work, upload, parts)
+        return self.leased.account(work, upload.nonce, published)
+
+
+_HALT: Final = RetryableError(
+    Reason.VERSION_DELETES_HALTED,
+    "more versions were deleted in an hour than the rule allows: s3rctl breaker shows it, and closes it",
+)
+
+
+def _without(row: Row, replica: str) -> Row:
+    """The row, one of its ids gone from the destination."""
+    if replica == row.replica:
+        return tombstone(row)
+    return replace(row, left=tuple(one for one in row.left if one != replica))

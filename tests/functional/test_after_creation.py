@@ -1,0 +1,194 @@
+"""Tags and ACLs that change after a version was written: what the source has now, on the mapped replica."""
+
+from typing import Any
+
+import pytest
+
+from tests.functional.faults import Fault, faults, to_bucket
+from tests.functional.world import ONE, SOURCE, World
+
+DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
+
+
+@pytest.fixture
+def one(world: World) -> World:
+    world.rules({"DeleteMarkerReplication": {"Status": "Enabled"}})
+    return world
+
+
+def replica(world: World, number: int = 0, key: str = "key") -> str:
+    found = world.rows(key)[number].replica
+    assert found is not None
+    return found
+
+
+def test_tags_follow_and_make_no_new_version(one: World) -> None:
+    """F97."""
+    put = one.put("key")
+    one.deliver(put)
+    tagged = one.tag(put, colour="red")
+    assert one.deliver(tagged).failed == []
+
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+    assert one.versions("key") == ["content"]
+    assert one.at_rest("key")
+
+
+def test_tags_of_a_noncurrent_version_follow_and_the_current_one_is_untouched(one: World) -> None:
+    """F98."""
+    first, second = one.put("key", b"first"), one.put("key", b"second")
+    one.deliver(first, second)
+    one.deliver(one.tag(first, colour="red"))
+
+    assert one.tags("key", replica(one, 0)) == {"colour": "red"}
+    assert one.tags("key", replica(one, 1)) == {}
+
+
+def test_it_is_the_state_that_counts_and_not_the_event(one: World) -> None:
+    """E86: two changes, told of in the wrong order."""
+    put = one.put("key")
+    one.deliver(put)
+    red = one.tag(put, colour="red")
+    blue = one.tag(put, colour="blue")
+    one.deliver(blue)
+    one.deliver(red)
+
+    assert one.tags("key", replica(one)) == {"colour": "blue"}
+
+
+def test_a_tag_change_that_overtakes_its_object_copies_it(one: World) -> None:
+    """E86, F100: there is no replica yet, so the whole object is copied, tags included."""
+    put = one.put("key")
+    tagged = one.tag(put, colour="red")
+    one.deliver(tagged)
+    one.deliver(put)
+    one.drain()
+
+    assert one.versions("key") == ["content"]
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+
+
+def test_a_tag_change_on_a_late_version_brings_it_to_its_place(one: World) -> None:
+    first, second = one.put("key", b"first"), one.put("key", b"second")
+    one.deliver(second)
+    one.deliver(one.tag(first, colour="red"))
+    one.drain()
+
+    assert one.versions("key") == ["second", "first"]
+    tagged = [row for row in one.rows("key") if one.tags("key", str(row.replica))]
+    assert len(tagged) == 1
+    assert one.content("key", version_id=tagged[0].replica) == "first"
+
+
+def test_a_tag_change_on_a_version_that_failed_copies_it(one: World) -> None:
+    """F100: instead of failing for ever."""
+    put = one.put("key")
+    with faults(Fault("CopyObject", when=to_bucket(ONE), **DENIED)):
+        one.deliver(put)
+    assert one.row("key").status == "FAILED"
+    one.deliver(one.tag(put, colour="red"))
+    one.drain()
+
+    assert one.row("key").status == "COMPLETED"
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+
+
+def test_an_object_that_loses_the_tag_a_rule_asks_for_keeps_its_replica_as_it_is(world: World) -> None:
+    """F101: the rule selects it no longer, so nothing more is done about it."""
+    world.rules({"Filter": {"Tag": {"Key": "copy", "Value": "yes"}}})
+    put = world.put("key", Tagging="copy=yes")
+    world.deliver(put)
+    world.deliver(world.tag(put, colour="red"))
+
+    assert world.versions("key") == ["content"]
+    assert world.tags("key", replica(world)) == {"copy": "yes"}
+
+
+def test_an_object_that_gets_the_tag_a_rule_asks_for_is_copied(world: World) -> None:
+    world.rules({"Filter": {"Tag": {"Key": "copy", "Value": "yes"}}})
+    put = world.put("key")
+    world.deliver(put)
+    assert world.versions("key") == []
+    world.deliver(world.tag(put, copy="yes"))
+
+    assert world.versions("key") == ["content"]
+
+
+def test_a_tag_change_of_a_superseded_or_gone_version_does_nothing(world: World) -> None:
+    world.rules({"Extensions": {"LateVersions": "Skip"}})
+    first, second = world.put("key", b"first"), world.put("key", b"second")
+    world.deliver(second)
+    world.deliver(first)
+    world.drain()
+    assert world.rows("key")[0].status == "SUPERSEDED"
+    world.deliver(world.tag(first, colour="red"))
+    world.drain()
+
+    assert world.versions("key") == ["second"]
+    assert world.rows("key")[0].status == "SUPERSEDED"
+
+
+def test_tags_that_may_not_be_written_are_parked_and_come_with_the_retry(one: World) -> None:
+    """F107."""
+    put = one.put("key")
+    one.deliver(put)
+    tagged = one.tag(put, colour="red")
+    with faults(Fault("PutObjectTagging", **DENIED)):
+        assert one.deliver(tagged).failed == []
+    [body] = one.take("parked")
+    assert one.row("key").reason == "DstPutTaggingNotPermitted"
+    assert one.row("key").status == "COMPLETED"
+
+    one.deliver(body)
+    one.drain()
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+    assert one.row("key").reason is None
+
+
+def test_tags_that_cannot_be_written_now_come_again(one: World) -> None:
+    put = one.put("key")
+    one.deliver(put)
+    tagged = one.tag(put, colour="red")
+    with faults(Fault("PutObjectTagging", status=503, code="SlowDown", times=9)):
+        assert one.deliver(tagged).failed == [0]
+    assert one.deliver(tagged).failed == []
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+
+
+def test_tags_that_may_not_be_read_fail_the_copy(world: World) -> None:
+    """F106: as native replication does, and never without its tags."""
+    world.rules({"Filter": {"Tag": {"Key": "copy", "Value": "yes"}}})
+    with faults(Fault("GetObjectTagging", when=to_bucket(SOURCE), **DENIED)):
+        world.deliver(world.put("key", Tagging="copy=yes"))
+
+    [parked] = world.parked()
+    assert parked["reason"] == "SrcGetTaggingNotPermitted"
+    assert world.versions("key") == []
+
+
+def test_an_acl_follows(one: World) -> None:
+    """F103."""
+    put = one.put("key")
+    one.deliver(put)
+    version_id = one.version_of(put)
+    one.s3.put_object_acl(Bucket=SOURCE, Key="key", VersionId=version_id, ACL="public-read")
+    changed = one.event("ObjectAcl:Put", "key", version_id)
+    assert one.deliver(changed).failed == []
+
+    grants = one.s3.get_object_acl(Bucket=ONE, Key="key", VersionId=replica(one))["Grants"]
+    readers = {grant["Grantee"].get("URI") for grant in grants if grant["Permission"] == "READ"}
+    assert readers == {"http://acs.amazonaws.com/groups/global/AllUsers"}
+
+
+def test_by_hand_tags_are_compared_and_put_right(one: World) -> None:
+    """A lost tag event is healed only by looking at both sides."""
+    put = one.put("key")
+    one.deliver(put)
+    one.tag(put, colour="red")
+    one.settle("key")
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+
+    before = len([call for call in one.calls["retry"] if call.operation == "PutObjectTagging"])
+    one.settle("key")
+    after = len([call for call in one.calls["retry"] if call.operation == "PutObjectTagging"])
+    assert before == after == 1

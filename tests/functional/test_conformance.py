@@ -1,0 +1,45 @@
+"""What the tests of the protocol take for granted, held against the real adapters over moto."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+
+from s3replicator.adapters.clients import Clients
+from s3replicator.adapters.destination import S3Destination
+from s3replicator.adapters.source import S3Source
+from tests.conftest import set_environment
+from tests.functional.world import ONE, SOURCE, World
+from tests.unit.protocol.boto_user import BotoUser
+from tests.unit.protocol.conformance import S3_CASES, S3Case, Stage, against
+from tests.unit.protocol.ledger_conformance import LEDGER_CASES, LedgerCase
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """One for all cases: each has a key, or a destination, of its own."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        set_environment(patch)
+        yield World(patch)
+
+
+@pytest.mark.parametrize("case", against("moto", S3_CASES))
+def test_s3(world: World, case: S3Case) -> None:
+    clients = Clients("us-east-1", connections=1)
+    client, publisher = clients.s3("us-east-1"), clients.s3_publisher("us-east-1", read_timeout=5)
+    case(
+        Stage(
+            S3Source(client),
+            S3Destination(ONE, client, publisher),
+            BotoUser(client, SOURCE),
+            BotoUser(client, ONE),
+            case.__name__,
+            wait=lambda: time.sleep(1),
+        )
+    )
+
+
+@pytest.mark.parametrize("case", against("moto", LEDGER_CASES))
+def test_ledger(world: World, case: LedgerCase) -> None:
+    case(world.ledger, case.__name__)
