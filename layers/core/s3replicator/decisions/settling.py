@@ -146,8 +146,10 @@ class _Key:
         return row
 
     def _is_here(self, version_id: str) -> bool:
-        """Whether the version has a replica."""
-        return self.rows[version_id].replica in self._place
+        """Whether the version has a replica that will do."""
+        row, wish = self.rows[version_id], self.wish
+        tried_again = version_id in wish.asked and version_id not in wish.failed
+        return row.replica in self._place and not (row.status is Status.FAILED and tried_again)
 
     # -- which versions, in which order
 
@@ -258,6 +260,9 @@ class _Key:
 
     def removable(self) -> Iterator[Remove]:
         for vid, row in self.rows.items():
+            if row.status is Status.FAILED and row.live:
+                # Its replica could not be verified: what it was to replace may be the only good one.
+                continue
             for left in row.left:
                 if left not in self.wish.kept:
                     yield Remove(vid, left)

@@ -11,7 +11,14 @@ from typing import Final
 
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Upload
-from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError, RetryableError
+from s3replicator.decisions.failures import (
+    AmbiguousWrite,
+    NotEligible,
+    Reason,
+    ReplicationError,
+    RetryableError,
+    SourceGone,
+)
 from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.order import Place
 from s3replicator.decisions.outcome import Outcome, Result
@@ -57,6 +64,10 @@ class LargeCopy:
         known = self._engine.ledger.peek(work.key, work.version_id)
         if work.change.prepare and known is not None:
             work = self._to_be_copied_again(work, known)
+        if work.change.prepare and isinstance(work.failure, SourceGone | NotEligible):
+            # Whoever settles the key decides what is to be copied instead.
+            discard_upload(self._engine, work)
+            return hand_over(self._engine, _without_upload(work), work.outcome(Result.HANDED_OVER))
         if work.failure is not None or (known is not None and known.final and not work.change.prepare):
             # A duplicate, or what a dead worker left unsettled: nothing has to be copied for either.
             return self._without_copying(work, configuration, deadline)
@@ -73,6 +84,12 @@ class LargeCopy:
         if work.change.prepare:
             # Whoever settles the key will complete it, or abort it.
             return hand_over(self._engine, work, work.outcome(Result.HANDED_OVER))
+        return self._take(work, prepared, configuration, deadline)
+
+    def _take(
+        self, work: Work, prepared: _Prepared, configuration: Configuration, deadline: float
+    ) -> Outcome:
+        """All parts are there: ask for the lease, and publish."""
         intent = work.intent(prepared.upload.nonce, prepared.upload.started)
         try:
             answer, leased = take_lease(self._engine, work, deadline, intent)

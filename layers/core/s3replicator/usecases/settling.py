@@ -151,7 +151,7 @@ class Settlement:
 
     def _limit(self, row: Row) -> int | None:
         """How many version deletes an hour the version's rule allows; None if it replicates none."""
-        rules = [rule for rule in self.configuration.rules if rule.id == row.rule] or self._contending()
+        rules = [rule for rule in self._contending() if rule.id == row.rule] or self._contending()
         return next((rule.version_deletes for rule in rules if rule.version_deletes is not None), None)
 
     # -- steps
@@ -178,6 +178,7 @@ class Settlement:
             row = self._send(work)
         except SourceGone as failure:
             # The list shows it no longer, or will soon.
+            self.works.pop(version_id, None)
             self._look_again(version_id, failure)
         except AmbiguousWrite as failure:
             found = self.leased.resolve()
@@ -192,33 +193,29 @@ class Settlement:
             self._give_up(work, row, failure)
         else:
             self._unsaid = True
-            self._published(version_id, row)
+            self._published(work, row)
 
-    def _published(self, version_id: str, row: Row) -> None:
-        self.published.add(version_id)
+    def _published(self, work: Work, row: Row) -> None:
+        self.published.add(work.version_id)
         if row.status is Status.FAILED:
-            self.parked.append((self.works[version_id], row))
+            self._failed.add(work.version_id)
+            self.parked.append((work, row))
+        if work.large:
+            # Where it came to lie, only the list can tell.
+            self._sides = None
+            return
         assert row.replica is not None
-        above = ListedVersion(row.replica, row.kind, self.engine.clock.now(), size=self._size(version_id))
+        above = ListedVersion(row.replica, row.kind, self.engine.clock.now(), size=work.size or 0)
         sides = self.sides()
         self._sides = replace(sides, destination=[above, *sides.destination])
-
-    def _size(self, version_id: str) -> int:
-        return self.works[version_id].size or 0
 
     def _send(self, work: Work) -> Row:
         if work.failure is not None:
             raise work.failure
-        if not work.large:
-            return self.leased.publish(work)
-        row = self._complete(work)
-        # Where it came to lie, only the list can tell.
-        self._sides = self.leased.sides()
-        return row
+        return self._complete(work) if work.large else self.leased.publish(work)
 
     def _look_again(self, version_id: str, failure: ReplicationError) -> None:
         self._sides = None
-        self.works.pop(version_id, None)
         self._tries[version_id] += 1
         if self._tries[version_id] < _TRIES:
             return
