@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
+from s3replicator.decisions.stack import Stack
 from s3replicator.operator_wiring import Operator, operator_of
 
 # argparse gives the type no public name.
@@ -85,6 +87,47 @@ def _sentence(summary: str) -> str:
 def connect(given: argparse.Namespace) -> Operator:
     """The stack that was asked for. Raises ``StackUnusable``."""
     return operator_of(given.stack, given.region)
+
+
+_SCHEME: Final = "s3://"
+
+
+def object_at_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("object", metavar="s3://BUCKET/KEY", type=_url, help="the object, at the source")
+
+
+def _url(text: str) -> tuple[str, str]:
+    try:
+        # The shell's bytes: keys are UTF-8, whatever this terminal's encoding is.
+        url = os.fsencode(text).decode()
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as keys in S3 are") from None
+    bucket, _, key = url.removeprefix(_SCHEME).partition("/")
+    if not url.startswith(_SCHEME) or not bucket or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form s3://bucket/key")
+    return bucket, key
+
+
+def some_destinations(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--destination",
+        metavar="BUCKET",
+        action="append",
+        default=[],
+        dest="destinations",
+        help="only at this destination; may be given several times (default: at all)",
+    )
+
+
+def chosen_destinations(stack: Stack, given: argparse.Namespace) -> tuple[str, ...]:
+    """Those that were named, or all. Raises ``CannotWork`` if the stack does not have one."""
+    for bucket in given.destinations:
+        if bucket not in stack.destinations:
+            raise CannotWork(
+                f"{bucket!r} is not a destination of stack {stack.name!r}, which has"
+                f" {', '.join(stack.destinations)}"
+            )
+    return tuple(dict.fromkeys(given.destinations)) or stack.destinations
 
 
 # -- output

@@ -135,7 +135,10 @@ def _refuse(given: argparse.Namespace, error: InvalidConfiguration) -> int:
 
 def _print_rules(configuration: Configuration) -> None:
     print_table(
-        ["RULE", "STATUS", "PRIORITY", "PREFIX", "TAGS", "DELETE MARKERS", "DESTINATION", "CLASS"],
+        [
+            *("RULE", "STATUS", "PRIORITY", "PREFIX", "TAGS", "DELETE MARKERS", "DESTINATION", "CLASS"),
+            *("LATE VERSIONS", "VERSION DELETES"),
+        ],
         [
             [
                 rule.id,
@@ -146,6 +149,8 @@ def _print_rules(configuration: Configuration) -> None:
                 "yes" if rule.delete_markers else "no",
                 rule.destination.bucket,
                 rule.destination.storage_class,
+                rule.late_versions,
+                "no" if rule.version_deletes is None else f"{rule.version_deletes} an hour",
             ]
             # The strongest first, as they are chosen.
             for rule in sorted(configuration.rules, key=lambda rule: -rule.priority)
@@ -163,6 +168,8 @@ def _rule_document(rule: Rule) -> dict[str, Any]:
         "deleteMarkers": rule.delete_markers,
         "destination": rule.destination.bucket,
         "storageClass": rule.destination.storage_class,
+        "lateVersions": rule.late_versions,
+        "versionDeletesPerHour": rule.version_deletes,
     }
 
 

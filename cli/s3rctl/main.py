@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from s3rctl import config, parked, status
+from s3rctl import breaker, config, parked, settle, status
 from s3rctl.common import (
     CANNOT_WORK,
     INTERRUPTED,
@@ -30,13 +30,15 @@ AWS tool (AWS_PROFILE, AWS_ENDPOINT_URL, ...). It reads only, unless a command s
 _EPILOG: Final = """\
 examples:
   s3rctl status s3://my-bucket/some/key
+  s3rctl settle s3://my-bucket/some/key
   s3rctl config validate rules.json
   s3rctl parked list
   s3rctl parked retry --reason DstPutObjectNotPermitted --yes
+  s3rctl breaker show
 
 exit codes:
   0    it did, or found, what was asked
-  1    it did not: nothing was found, a document is invalid, or some messages failed
+  1    it did not: nothing was found, a document is invalid, something failed or remains to be done
   2    it was asked wrongly, or cannot work: no credentials, no such stack, ...
   130  it was interrupted"""
 
@@ -56,8 +58,10 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = subcommands(top)
     status.add_to(commands)
+    settle.add_to(commands)
     config.add_to(commands)
     parked.add_to(commands)
+    breaker.add_to(commands)
     return top
 
 

@@ -30,6 +30,7 @@ from s3replicator.decisions.parked import (
     named,
     short_ids,
 )
+from s3replicator.decisions.versions import id_for_s3
 from s3replicator.usecases.parked import Handled, Look
 
 #: How many messages a command looks at; what it does not see, the next one will.
@@ -180,7 +181,7 @@ def _document(message: ParkedMessage) -> dict[str, Any]:
         "destination": message.destination,
         "bucket": message.bucket,
         "key": message.key,
-        "versionId": message.version_id,
+        "versionId": _version_id(message),
         "rule": message.rule,
         "attempts": message.attempts,
         "firstFailure": message.first_failure,
@@ -201,12 +202,16 @@ def _print_messages(messages: Sequence[ParkedMessage], among: Sequence[ParkedMes
                 message.reason,
                 message.destination,
                 str(message.attempts) if message.attempts is not None else None,
-                message.version_id,
+                _version_id(message),
                 _subject(message),
             ]
             for message in messages
         ],
     )
+
+
+def _version_id(message: ParkedMessage) -> str | None:
+    return id_for_s3(message.version_id) if message.version_id else None
 
 
 def _subject(message: ParkedMessage) -> str:

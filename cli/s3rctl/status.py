@@ -1,8 +1,7 @@
 """``s3rctl status``: every version of a key at every destination."""
 
 import argparse
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from s3rctl.common import (
@@ -14,21 +13,21 @@ from s3rctl.common import (
     connect,
     iso,
     moment,
+    object_at_source,
     print_json,
     print_table,
     safe,
     size,
 )
 from s3replicator.decisions.inspection import AtDestination, VersionReport
+from s3replicator.decisions.versions import NULL, id_for_s3, is_null
 from s3replicator.operator_wiring import Operator
-
-_SCHEME: Final = "s3://"
 
 _DESCRIPTION: Final = """\
 Every version the source lists, and every one the ledger still knows of, newest first; for each destination
 its status, with the reason, the replica's version id, and the lag from the event to the replica.
 
-  COMPLETED     the replica is there
+  COMPLETED     the replica was made; if others removed it, or it is still to be deleted, that is told
   PENDING       on its way, or waiting: until a time that is told, or for its event
   FAILED        given up, and parked: see `s3rctl parked`
   NOT_ELIGIBLE  cannot be replicated as it is stored now; the reason says why
@@ -39,7 +38,8 @@ its status, with the reason, the replica's version id, and the lag from the even
 
 A version of which the ledger knows nothing is PENDING if a rule selects it. The status of a version as a
 whole is FAILED if it is so at one destination, else PENDING if it is so at one, and COMPLETED only if it is
-so at all that a rule selects. The key is taken as it is written: nothing in it is decoded.
+so at all that a rule selects. A version written while versioning was not enabled is called null, as by S3.
+The key is taken as it is written: nothing in it is decoded.
 
 Exits with 1 if neither the source nor the ledger knows the key."""
 
@@ -57,52 +57,50 @@ def add_to(commands: Commands) -> None:
         description=_DESCRIPTION,
         examples=_EXAMPLES,
     )
-    parser.add_argument("object", metavar="s3://BUCKET/KEY", type=_url, help="the object, at the source")
+    object_at_source(parser)
     parser.add_argument("--version-id", metavar="ID", help="only this version")
     parser.set_defaults(run=run)
-
-
-def _url(text: str) -> tuple[str, str]:
-    try:
-        # The shell's bytes: keys are UTF-8, whatever this terminal's encoding is.
-        url = os.fsencode(text).decode()
-    except UnicodeDecodeError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as keys in S3 are") from None
-    bucket, _, key = url.removeprefix(_SCHEME).partition("/")
-    if not url.startswith(_SCHEME) or not bucket or not key:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form s3://bucket/key")
-    return bucket, key
 
 
 def run(given: argparse.Namespace) -> int:
     bucket, key = given.object
     operator = connect(given)
-    versions = _inspect(operator, bucket, key, given.version_id)
+    check_source(operator, bucket)
+    versions = inspect(operator, bucket, key, given.version_id)
     if given.json:
-        print_json({"bucket": bucket, "key": key, "versions": [_document(v) for v in versions]})
+        print_json(document(bucket, key, versions))
     elif versions:
-        _print_versions(versions)
+        print_versions(versions)
     else:
         which = f"version {given.version_id} of " if given.version_id else ""
         print(safe(f"Neither the source nor the ledger knows {which}s3://{bucket}/{key}"))
     return DONE if versions else NOT_DONE
 
 
-def _inspect(operator: Operator, bucket: str, key: str, only: str | None) -> Sequence[VersionReport]:
+def check_source(operator: Operator, bucket: str) -> None:
+    """Raises ``CannotWork`` if the stack does not replicate from this bucket."""
     stack = operator.stack
     if bucket != stack.source_bucket:
         raise CannotWork(
             f"stack {stack.name!r} replicates from {stack.source_bucket!r}, not from {bucket!r}:"
             " name an object at the source, or another stack with --stack"
         )
-    return operator.inspection().of_key(
-        bucket, key, stack.destinations, operator.configuration().rules(bucket), only
-    )
+
+
+def inspect(operator: Operator, bucket: str, key: str, only: str | None = None) -> list[VersionReport]:
+    rules = operator.configuration().rules(bucket)
+    return operator.inspection().of_key(bucket, key, operator.stack.destinations, rules, only)
+
+
+def document(bucket: str, key: str, versions: Iterable[VersionReport]) -> dict[str, Any]:
+    return {"bucket": bucket, "key": key, "versions": [_document(version) for version in versions]}
 
 
 def _document(version: VersionReport) -> dict[str, Any]:
     return {
-        "versionId": version.version_id,
+        "versionId": id_for_s3(version.version_id),
+        # What tells a null version from others that were in its place.
+        "versionName": version.version_id,
         "kind": version.kind,
         "isLatest": version.latest,
         "isAtSource": version.listed,
@@ -122,6 +120,8 @@ def _at_document(at: AtDestination) -> dict[str, Any]:
         "rule": at.rule,
         "replicaVersionId": at.replica,
         "isInDoubt": at.doubt,
+        "isLost": at.lost,
+        "isPurged": at.purged,
         "lagSeconds": at.lag,
         "completed": iso(at.completed),
         "attempts": at.attempts,
@@ -132,11 +132,11 @@ def _at_document(at: AtDestination) -> dict[str, Any]:
     }
 
 
-def _print_versions(versions: Sequence[VersionReport]) -> None:
+def print_versions(versions: Sequence[VersionReport]) -> None:
     rows: list[Sequence[str | None]] = []
     for version in versions:
         about = [
-            version.version_id,
+            id_for_s3(version.version_id),
             _kind(version),
             moment(version.last_modified),
             size(version.size),
@@ -152,9 +152,16 @@ def _print_versions(versions: Sequence[VersionReport]) -> None:
     )
     explained = [(v, at) for v in versions for at in v.destinations if at.reason or at.detail or at.doubt]
     for version, at in explained:
-        print(f"\n{safe(version.version_id)} at {safe(at.destination)}: {at.state}")
+        print(f"\n{safe(_name(version))} at {safe(at.destination)}: {at.state}")
         for line in _explanation(at):
             print(f"  {safe(line)}")
+
+
+def _name(version: VersionReport) -> str:
+    """There may be many null versions, the others gone."""
+    if is_null(version.version_id):
+        return f"{NULL} ({moment(version.last_modified)})"
+    return version.version_id
 
 
 def _kind(version: VersionReport) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 IDENTIFIER = "s3-replicator-stack"
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ingest"
-USERS = {
+USERS: dict[str, list[dict[str, Any]]] = {
     "QueueConfigurations": [
         {
             "Id": "restores",

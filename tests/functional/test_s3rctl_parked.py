@@ -80,6 +80,14 @@ def test_a_parked_message_says_what_it_is_about_and_why(world: World, s3rctl: To
         assert told in table
 
 
+def test_a_version_from_before_versioning_is_called_as_s3_calls_it(world: World, s3rctl: Tool) -> None:
+    body = json.dumps(world.event("ObjectCreated:Put", "key", "null@1700000000-0123456789abcdef"))
+    world.sqs.send_message(QueueUrl=world.queues["parked"], MessageBody=body)
+    [message] = listed(s3rctl)
+    assert message["versionId"] == "null"
+    assert "null@" not in s3rctl("parked", "list").out
+
+
 def test_an_empty_queue_is_listed_as_empty(s3rctl: Tool) -> None:
     answer = s3rctl("parked", "list")
     assert (answer.code, answer.out) == (0, "Nothing is parked\n")

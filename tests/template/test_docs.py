@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +13,19 @@ import pytest
 from s3rctl.main import parser
 from s3replicator import telemetry
 from s3replicator.adapters.configuration_document import parse
+from s3replicator.adapters.ledger_items import head_item, row_item
+from s3replicator.decisions.configuration import MAX_VERSION_DELETES, Configuration, LateVersions
+from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import Reason
+from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, OrderFacts, Row, Status
+from s3replicator.decisions.settling import MOST_NEWER_BYTES, MOST_NEWER_VERSIONS
+from s3replicator.decisions.versions import Kind
 from tests.template.test_template import ALARMS, RESOURCES, TEMPLATE, as_list, get_att, statements_of
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
 RUNBOOK: Final = ROOT / "docs/runbook.md"
+ARCHITECTURE: Final = ROOT / "docs/architecture.md"
 DOCUMENTS: Final = sorted([README, *ROOT.glob("docs/**/*.md")])
 RECORDS: Final = sorted(ROOT.glob("docs/adr/*.md"))
 
@@ -187,23 +195,73 @@ def test_the_readme_tells_every_metric() -> None:
         telemetry.NOT_ELIGIBLE,
         telemetry.PENDING,
         telemetry.CONFIGURATION_UNREADABLE,
+        telemetry.VERSION_DELETES_HALTED,
     }
 
 
 # Examples
 
 
-def test_the_configuration_in_the_readme_is_valid() -> None:
-    [document] = [block for block in blocks(README, "json") if '"Rules"' in block]
-    assert len(parse(document, "source-bucket").rules) == 2
+def configurations() -> list[Configuration]:
+    return [parse(block, "source-bucket") for block in blocks(README, "json") if '"Rules"' in block]
+
+
+def test_the_configurations_in_the_readme_are_valid() -> None:
+    plain, extended = configurations()
+    assert len(plain.rules) == 2
+    [rule] = extended.rules
+    assert (rule.late_versions, rule.version_deletes) == (LateVersions.SKIP, 200)
+
+
+def test_the_readme_tells_every_extension_with_its_default() -> None:
+    rule = configurations()[0].rules[0]
+    assert (rule.late_versions, rule.version_deletes) == (LateVersions.REPLAY, None)
+    told = {names(row[0])[0]: row[1] for row in table(README, "extension") if names(row[0])}
+    assert told == {
+        "LateVersions": "`Replay` (default)",
+        "VersionDeletes": '`{"Status": "Disabled"}` (default)',
+        "MaxPerHour": f"1 or more, default {MAX_VERSION_DELETES}",
+    }
+
+
+@pytest.mark.parametrize("document", [README, ARCHITECTURE, RUNBOOK], ids=lambda path: path.name)
+def test_what_is_too_much_to_replay_is_told(document: Path) -> None:
+    text = " ".join(prose(document).split())
+    assert re.search(f"(more than|Above) {MOST_NEWER_VERSIONS} newer versions", text)
+    assert re.search(rf"\b{MOST_NEWER_BYTES >> 30} GiB of them", text)
+
+
+def test_every_attribute_of_the_ledger_is_told_of() -> None:
+    order = OrderFacts("1A", 1.0, multipart=True)
+    values: dict[str, Any] = dict.fromkeys((field.name for field in fields(Row)), 1.0)
+    values |= dict.fromkeys(("left", "blocked", "stray"), ("id",))
+    values |= {
+        "kind": Kind.OBJECT,
+        "status": Status.PENDING,
+        "order": order,
+        "upload": Upload("id", "nonce", 1.0),
+    }
+    row = Row(**values)
+    intent = Intent("nonce", "version", Kind.OBJECT, 1.0, order, unstamped_size=1)
+    head = Head("source", Lease("token", 1.0), intent, True, {"version": row}, True, ("other", order), 1)
+    key = LedgerKey("bucket", "key")
+    about_items = {"pk", "sk", "schema"}
+    assert told_of("attribute of the head") == set(head_item(key, head)) - about_items
+    assert told_of("attribute of a row") == set(row_item(key, "source", 1, "version", row)["row"]["M"])
+
+
+def told_of(first_heading: str) -> set[str]:
+    return {name for row in table(ARCHITECTURE, first_heading) for name in names(row[0])}
 
 
 def test_the_policy_for_another_account_allows_what_the_roles_do_there() -> None:
     [document] = [json.loads(block) for block in blocks(README, "json") if '"Statement"' in block]
-    objects, bucket = document["Statement"]
-    assert set(objects["Action"]) == _granted(
+    objects, deletes, bucket = document["Statement"]
+    assert set(objects["Action"]) | {deletes["Action"]} == _granted(
         {"Fn::Split": [",", get_att("BucketSetup", "DestinationObjectArns")]}
     )
+    assert deletes["Action"] == "s3:DeleteObjectVersion"
+    assert "-RetryRole-" in deletes["Condition"]["ArnLike"]["aws:PrincipalArn"], "the only role that has it"
     checked = {"s3:ListBucket", "s3:GetBucketVersioning"}
     assert set(bucket["Action"]) == checked | _granted(
         {"Fn::Split": [",", get_att("BucketSetup", "DestinationBucketArns")]}

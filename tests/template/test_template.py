@@ -1,5 +1,6 @@
 """What must hold of template.yaml, whatever else changes in it."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 from s3replicator import telemetry
 from s3replicator.decisions.configuration import OBJECT_KEY
+from s3replicator.decisions.deployment import Destination, SetupRefused, attributes
+from s3replicator.decisions.notifications import EVENTS
 from s3replicator.settings import InvalidSettings, Settings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -20,6 +23,8 @@ GLOBALS: Final[dict[str, Any]] = TEMPLATE["Globals"]["Function"]
 
 FOURTEEN_DAYS: Final = 14 * 24 * 60 * 60
 RETAINED: Final = {"Retain", "RetainExceptOnCreate"}
+#: Characters in all inline policies of a role together, white space not counted.
+POLICY_LIMIT: Final = 10_240
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
@@ -157,6 +162,30 @@ def test_a_destination_is_a_bucket_and_perhaps_a_region(value: str, good: bool) 
     assert bool(re.fullmatch(pattern, value)) == good
 
 
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        ("", True),
+        ("AROA0123456789ABCDEFG", True),
+        ("AROA0123456789ABCDEFG,AROAGFEDCBA9876543210", True),
+        ("AROA0123456789ABCDEFG, AROAGFEDCBA9876543210", False),
+        ("AROA0123456789ABCDEFG,", False),
+        ("arn:aws:iam::123456789012:role/replicate", False),
+        ("AROA0123456789ABCDEFG:session", False),
+        ("123456789012", False),
+    ],
+)
+def test_a_peer_is_named_by_the_unique_ids_of_its_roles(value: str, good: bool) -> None:
+    pattern = TEMPLATE["Parameters"]["PeerPrincipals"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) == good
+
+
+def test_who_writes_replicas_is_every_function_of_the_engine() -> None:
+    delimiter, written = TEMPLATE["Outputs"]["WriterPrincipals"]["Value"]["Fn::Join"]
+    assert delimiter == ","
+    assert sorted(map(str, written)) == sorted(str(get_att(role_of(name), "RoleId")) for name in ENGINE)
+
+
 def test_the_outputs_that_tools_and_people_rely_on_are_there() -> None:
     assert set(TEMPLATE["Outputs"]) >= {
         "SourceBucketName",
@@ -171,6 +200,7 @@ def test_the_outputs_that_tools_and_people_rely_on_are_there() -> None:
         "ReplicateLargeFunctionName",
         "RetryFunctionName",
         "DestinationBuckets",
+        "WriterPrincipals",
     }
 
 
@@ -310,11 +340,53 @@ def test_every_function_has_a_role_of_its_own_that_only_lambda_may_take() -> Non
         assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_nobody_may_delete_a_version_or_get_round_a_lock() -> None:
-    """Order repair and version deletes will need it one day, in RetryRole and nowhere else."""
-    forbidden = {"s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutBucketVersioning"}
+def test_only_the_second_function_may_delete_a_version_and_only_at_the_destinations() -> None:
+    allowed = [
+        (name, statement["Resource"])
+        for name, statement in every_grant()
+        if any("DeleteObjectVersion" in action for action in as_list(statement["Action"]))
+    ]
+    destinations = {"Fn::Split": [",", get_att("BucketSetup", "DestinationObjectArns")]}
+    assert allowed == [("RetryRole", destinations)]
+
+
+def test_nobody_may_get_round_a_lock_or_stop_versioning() -> None:
+    forbidden = {"s3:BypassGovernanceRetention", "s3:PutBucketVersioning"}
     for name, statement in every_grant():
         assert not forbidden & set(as_list(statement["Action"])), name
+
+
+@pytest.mark.parametrize("function", ENGINE)
+@pytest.mark.parametrize("length", [3, 63])
+def test_a_policy_has_room_for_as_many_destinations_as_a_stack_may_have(function: str, length: int) -> None:
+    found = longest_attributes(length)
+    placeholder = "x" * 150  # longer than the name of any table, queue, bucket or log group
+
+    def arns(resource: Any) -> Any:
+        match resource:
+            case {"Fn::Split": [",", {"Fn::GetAtt": ["BucketSetup", attribute]}]}:
+                return found[attribute].split(",")
+            case list():
+                return [placeholder] * len(resource)
+        return placeholder
+
+    statements = [
+        {**statement, "Resource": arns(statement["Resource"])}
+        for statement in statements_of(role_of(function))
+    ]
+    assert len(json.dumps(statements, separators=(",", ":"))) < POLICY_LIMIT
+
+
+def longest_attributes(length: int) -> dict[str, str]:
+    """Of as many destinations as one stack can have, their names that long."""
+    found: dict[str, str] = {}
+    chosen: list[Destination] = []
+    while True:
+        chosen.append(Destination(f"{len(chosen):0{length}}", "us-east-1"))
+        try:
+            found = attributes(chosen, "aws")
+        except SetupRefused:
+            return found
 
 
 def test_the_source_is_only_read_but_for_its_notifications() -> None:
@@ -334,8 +406,9 @@ def test_the_source_is_only_read_but_for_its_notifications() -> None:
 
 def test_destinations_are_written_only_where_the_stack_has_checked_them() -> None:
     checked = {"Fn::Split": [",", get_att("BucketSetup", "DestinationObjectArns")]}
+    writes = re.compile("s3:(Put|Delete)Object[A-Z]|s3:DeleteObject$")
     for name, statement in every_grant():
-        if "s3:DeleteObject" in statement["Action"] or "s3:PutObjectTagging" in statement["Action"]:
+        if any(writes.match(action) for action in as_list(statement["Action"])):
             assert statement["Resource"] == checked, name
 
 
@@ -455,6 +528,11 @@ def test_the_source_is_wired_after_its_queue_accepts_notifications() -> None:
     assert RESOURCES["BucketSetup"]["DependsOn"] == "IngestQueuePolicy"
 
 
+def test_a_stack_of_a_former_release_gets_the_events_that_are_new() -> None:
+    """CloudFormation calls the function again only if a property of the resource has changed."""
+    assert RESOURCES["BucketSetup"]["Properties"]["NotificationEvents"] == list(EVENTS)
+
+
 def test_a_setup_that_cannot_answer_does_not_hold_the_stack_for_an_hour() -> None:
     timeout = FUNCTIONS["BucketSetupFunction"]["Timeout"]
     assert timeout < RESOURCES["BucketSetup"]["Properties"]["ServiceTimeout"] <= 300
@@ -510,6 +588,8 @@ def test_what_must_not_go_unseen_is_watched() -> None:
         ("AWS/Lambda", "Errors", "RetryFunction"),
         ("AWS/Events", "Invocations", "RetryFunctionSweep"),
         (telemetry.NAMESPACE, telemetry.CONFIGURATION_UNREADABLE, telemetry.SERVICE),
+        (telemetry.NAMESPACE, telemetry.VERSION_DELETES_HALTED, telemetry.SERVICE),
+        (telemetry.NAMESPACE, telemetry.VERSION_DELETES_HALTED, "SourceBucket"),
     }
 
 

@@ -25,7 +25,7 @@ class LambdaFunction:
         except (ClientError, BotoCoreError) as error:
             raise StackUnusable(f"function {self._name} cannot be invoked: {error}") from error
         returned: dict[str, Any] = json.loads(body)
-        if "FunctionError" in answer:
+        if answer.get("FunctionError"):
             told = ": ".join(returned[name] for name in ("errorType", "errorMessage") if name in returned)
             raise StackUnusable(f"function {self._name} failed, and its log tells more: {told}")
         return returned
