@@ -306,7 +306,7 @@ OURS = {
         "ReplayTooLarge",
         "RequestRefused",
         "RuleNoLongerSelects",
-        "SrcBucketUnversioned",
+        "ReplicaLost",
         "SrcListBucketNotPermitted",
         "Throttled",
     ),

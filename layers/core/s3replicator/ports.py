@@ -201,6 +201,10 @@ class Ledger(Protocol):
         """Write rows as items of their own. Raises ``LeaseLost`` if a later generation has written one."""
         ...
 
+    def spilled(self, key: LedgerKey) -> Mapping[str, Row]:
+        """The rows that are items of their own, as they are there: the head may know better."""
+        ...
+
     def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
         """The head, and every row, spilled or not."""
         ...
@@ -224,6 +228,10 @@ class Ledger(Protocol):
 
     def close_breaker(self, destination: str) -> None:
         """Begin counting anew."""
+        ...
+
+    def close(self, item: "DueItem") -> None:
+        """Take a row that has spilled out of the index of open work: the head has a newer one."""
         ...
 
     def postpone(self, item: "DueItem", due: float) -> None:

@@ -87,7 +87,7 @@ def _build(
         batch=Batch(engine, configurations, settings.source_bucket, lane(engine), settings.peer_principals),
         inbox=SqsInbox(sqs, own_queue),
         sweep=Sweep(ledger, outbox, clock),
-        by_hand=ByHand(engine, configurations, settings.peer_principals),
+        by_hand=ByHand(engine, configurations, settings.source_bucket, settings.peer_principals),
     )
 
 

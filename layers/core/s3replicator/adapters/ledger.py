@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from s3replicator.adapters.ledger_items import (
     HEAD,
+    ROW,
     SCHEMA,
     breaker_key,
     encode,
@@ -162,6 +163,15 @@ class DynamoLedger:
             except _ConditionFailed:
                 raise LeaseLost(f"{key}: a later holder of the lease has written {version_id!r}") from None
 
+    def spilled(self, key: LedgerKey) -> Mapping[str, Row]:
+        items = self._query(
+            KeyConditionExpression="#pk = :pk AND begins_with(#sk, :row)",
+            ExpressionAttributeNames={"#pk": "pk", "#sk": "sk"},
+            ExpressionAttributeValues=encode({":pk": partition(key), ":row": ROW}),
+            ConsistentRead=True,
+        )
+        return dict(read_row(item) for item in items)
+
     def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
         head: Head | None = None
         rows: dict[str, Row] = {}
@@ -243,6 +253,18 @@ class DynamoLedger:
                 "SET #count = :zero REMOVE #opened",
                 "#opened = :seen",
                 {":zero": 0, ":seen": seen.opened},
+            )
+
+    def close(self, item: DueItem) -> None:
+        [version_id] = item.rows
+        with contextlib.suppress(_ConditionFailed), _ledger_failures():
+            self._client.update_item(
+                TableName=self._table,
+                Key=row_key(item.key, version_id),
+                UpdateExpression="REMOVE #open, #due",
+                ConditionExpression="#due = :seen",
+                ExpressionAttributeNames={"#open": "open", "#due": "due"},
+                ExpressionAttributeValues=encode({":seen": item.due}),
             )
 
     def postpone(self, item: DueItem, due: float) -> None:

@@ -30,7 +30,7 @@ from s3replicator.ports import DueItem
 SCHEMA: Final = 2
 HEAD: Final = "HEAD"
 _BREAKER: Final = "BREAKER"
-_ROW: Final = "V#"
+ROW: Final = "V#"
 _LONGEST_ID: Final = 200
 
 _serialize = TypeSerializer().serialize
@@ -57,12 +57,12 @@ def row_key(key: LedgerKey, version_id: str) -> Item:
     name = version_id
     if len(name.encode()) > _LONGEST_ID:
         name = hashlib.sha256(name.encode()).hexdigest()
-    return {"pk": {"S": partition(key)}, "sk": {"S": _ROW + name}}
+    return {"pk": {"S": partition(key)}, "sk": {"S": ROW + name}}
 
 
 def is_row(item: Mapping[str, Any]) -> bool:
     """True for a row that has spilled; what else a partition holds beside the head is not of the key."""
-    return str(item["sk"]["S"]).startswith(_ROW)
+    return str(item["sk"]["S"]).startswith(ROW)
 
 
 def breaker_key(destination: str) -> Item:

@@ -31,6 +31,8 @@ class ChangeKind(Enum):
     REMOVED = auto()
     TAGGED = auto()
     ACL_CHANGED = auto()
+    #: Our own: the key is to be settled, and nothing else is asked for.
+    SETTLE = auto()
     #: Lifecycle expirations and whatever else S3 may tell: not replicated.
     OTHER = auto()
 
@@ -83,6 +85,11 @@ class Change:
     @property
     def version_kind(self) -> Kind:
         return Kind.MARKER if self.kind is ChangeKind.MARKED else Kind.OBJECT
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is about what may change of a version after it was written."""
+        return self.kind in (ChangeKind.TAGGED, ChangeKind.ACL_CHANGED)
 
     def is_by(self, principals: frozenset[str]) -> bool:
         """Whether one of these did it: unique ids of users or roles."""
@@ -147,7 +154,7 @@ def _parse_record(record: object) -> Change:
     if not isinstance(envelope, dict):
         raise UnreadableEvent(f"{ENVELOPE} is a JSON {type(envelope).__name__}, not an object")
     return Change(
-        kind=_kind(event),
+        kind=ChangeKind.SETTLE if envelope.get("settle") is True else _kind(event),
         event=event.removeprefix("s3:"),
         bucket=bucket,
         key=key,

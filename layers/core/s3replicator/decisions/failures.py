@@ -6,6 +6,7 @@
   x TerminalError     waits until somebody changes something -> parked at once, with its reason
   x NotEligible       the object cannot be replicated as it is -> recorded and counted
   x SourceGone        the source version no longer exists -> success, a tombstone
+  x ReplicaLost     others have removed the replica       -> recorded, and not copied again
   x UnreadableEvent   a message nobody can understand     -> parked as it came
 
 Every failure carries a reason code. The codes are Amazon S3's own where it has one
@@ -58,9 +59,9 @@ class Reason(StrEnum):
     OUT_OF_ORDER = "OutOfOrder"
     QUEUE_UNAVAILABLE = "QueueUnavailable"
     REPLAY_TOO_LARGE = "ReplayTooLarge"
+    REPLICA_LOST = "ReplicaLost"
     REQUEST_REFUSED = "RequestRefused"
     RULE_GONE = "RuleNoLongerSelects"
-    SRC_BUCKET_UNVERSIONED = "SrcBucketUnversioned"
     SRC_LIST_NOT_PERMITTED = "SrcListBucketNotPermitted"
     THROTTLED = "Throttled"
     UNAVAILABLE = "ServiceUnavailable"
@@ -101,6 +102,10 @@ class SourceGone(ReplicationError):
     """The source version has been deleted meanwhile: nothing is left to replicate."""
 
 
+class ReplicaLost(ReplicationError):
+    """Somebody else has removed the replica."""
+
+
 class UnreadableEvent(ReplicationError):
     """A message, or a record in it, that cannot be understood."""
 
@@ -138,6 +143,11 @@ _SOURCE_READS: Final = frozenset({Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST, C
 
 #: Requests that name the source version: a missing key or version can only be that one.
 _SOURCE_NAMED: Final = _SOURCE_READS | {Call.DST_COPY, Call.DST_PART}
+
+#: Requests that name a replica by its version id.
+_REPLICA_NAMED: Final = frozenset(
+    {Call.DST_READ, Call.DST_TAG, Call.DST_ACL, Call.DST_RETENTION, Call.DST_LEGAL_HOLD}
+)
 
 _DENIED: Final[Mapping[Call, Reason]] = {
     Call.SRC_READ: Reason.SRC_GET_NOT_PERMITTED,
@@ -234,6 +244,8 @@ def _verdict(call: Call, code: str, status: int, message: str) -> tuple[type[Rep
         return RetryableError, Reason.THROTTLED
     if code in _GONE and call in _SOURCE_NAMED:
         return SourceGone, Reason.SRC_VERSION_NOT_FOUND
+    if code in _GONE and call in _REPLICA_NAMED:
+        return ReplicaLost, Reason.REPLICA_LOST
     if _is_of_marker(call, code, message):
         return SourceGone, Reason.SRC_VERSION_NOT_FOUND
     if code in _TRANSIENT or status >= 500 or status in (0, 200, 409):

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from s3replicator.decisions.events import Change, Upload, build_record, parse_event, with_envelope
+from s3replicator.decisions.events import Change, ChangeKind, Upload, build_record, parse_event, with_envelope
 from s3replicator.decisions.ledger import Row, source_ref
+from s3replicator.decisions.versions import Kind
 
 
 def event(record: Mapping[str, Any], envelope: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def for_destination(
             "upload": _carried(upload),
             "prepare": change.prepare or None,
             "replica": change.replica,
+            "settle": change.kind is ChangeKind.SETTLE or None,
         },
     )
 
@@ -45,6 +47,13 @@ def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[s
             "upload": _carried(row.upload),
         },
     )
+
+
+def to_settle(source: str, version_id: str, destination: str, now: float) -> dict[str, Any]:
+    """Asks for nothing but that the key be settled; the version only makes it an event."""
+    ref = source_ref(source, version_id)
+    record = build_record(kind=Kind.OBJECT, ref=ref, sequencer=None, event_time=now)
+    return event(record, {"destination": destination, "settle": True})
 
 
 def change_of(source: str, version_id: str, row: Row, destination: str) -> Change:

@@ -24,6 +24,8 @@ class Result(StrEnum):
     #: A due row in the ledger; the sweep sends it round again.
     DELAYED = "Delayed"
     PARKED = "Parked"
+    #: Asked for by hand, and refused: whoever asked is told.
+    FAILED = "Failed"
     #: Neither recorded nor parked: the message must come again.
     DEFERRED = "Deferred"
 

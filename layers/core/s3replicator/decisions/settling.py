@@ -24,7 +24,7 @@ MOST_NEWER_VERSIONS: Final = 100
 MOST_NEWER_BYTES: Final = 5 * 1024**3
 
 #: A version that waits with one of these waits for its place in the order, and for nothing else.
-WAITING_FOR_ORDER: Final = frozenset({Reason.LATE_VERSION, Reason.UNSETTLED})
+WAITING_FOR_ORDER: Final = frozenset({Reason.LATE_VERSION, Reason.UNSETTLED, Reason.OUT_OF_ORDER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Wish:
     """What is wanted beside what is there.
 
     ``asked`` are versions to be tried now, whatever their rows say; ``failed`` are those that were tried
-    in vain, ``kept`` the ids at the destination that must not, or cannot, be removed now.
+    in vain, and hold up nobody; ``kept`` the ids at the destination that must not, or cannot, be removed now.
     """
 
     asked: frozenset[str] = frozenset()
@@ -149,7 +149,7 @@ class _Key:
         """Whether the version has a replica that will do."""
         row, wish = self.rows[version_id], self.wish
         tried_again = version_id in wish.asked and version_id not in wish.failed
-        return row.replica in self._place and not (row.status is Status.FAILED and tried_again)
+        return row.replica in self._place and (row.final or not tried_again)
 
     # -- which versions, in which order
 
@@ -171,7 +171,7 @@ class _Key:
     def _is_wanted(self, version_id: str) -> bool:
         row = self.rows[version_id]
         if version_id in self.wish.failed:
-            return row.live
+            return False
         if version_id in self.wish.asked or row.live:
             return True
         if row.status is Status.SUPERSEDED:
@@ -179,9 +179,9 @@ class _Key:
         return row.status is Status.PENDING and row.reason in WAITING_FOR_ORDER
 
     def _stays(self, version_id: str) -> bool:
-        """Whether the replica of a version that is gone stays where it is."""
+        """Whether the replica of a version that is gone stays in its place."""
         row = self.rows[version_id]
-        return row.live and (not row.purged or row.replica in self.wish.kept)
+        return row.live and not row.purged
 
     def _age(self, version_id: str) -> tuple[float, str]:
         order = self.rows[version_id].order
@@ -267,7 +267,8 @@ class _Key:
                 if left not in self.wish.kept:
                     yield Remove(vid, left)
         for vid, row in self.rows.items():
-            if row.replica is not None and vid not in self._rank and not self._stays(vid):
+            gone = vid not in self._rank and not self._stays(vid)
+            if gone and row.replica is not None and row.replica not in self.wish.kept:
                 yield Remove(vid, row.replica)
 
 

@@ -11,15 +11,15 @@ from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, s
 from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import contenders
-from s3replicator.decisions.versions import Kind, ListedVersion, VersionRef
-from s3replicator.ports import Configurations, Conflict, Granted, LeaseLost
+from s3replicator.decisions.versions import NULL, Kind, ListedVersion, VersionRef
+from s3replicator.ports import Configurations, Conflict, LeaseLost
 from s3replicator.usecases import refresh
-from s3replicator.usecases.endings import out_of_order, park, to_large_lane
+from s3replicator.usecases.endings import park, to_large_lane
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, lease_key
+from s3replicator.usecases.pass_state import conflict
 from s3replicator.usecases.routing import Router
-from s3replicator.usecases.settling import Settlement, Unfinished, UploadNeeded
-from s3replicator.usecases.work import Work
+from s3replicator.usecases.settling import Settlement, Unfinished
 
 _TRIED_AGAIN: Final = frozenset({Status.PENDING, Status.FAILED, Status.NOT_ELIGIBLE})
 
@@ -46,48 +46,50 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """``peers`` as in ``Batch``."""
+    """``source_bucket`` and ``peers`` as in ``Batch``."""
 
     engine: Engine
     configurations: Configurations
+    source_bucket: str
     peers: frozenset[str] = frozenset()
 
     def settle(self, request: Request, deadline: float) -> Report:
-        """Raises the failures of reading the configuration and the ledger."""
+        """Raises the failures of reading the configuration and the source."""
+        if request.bucket != self.source_bucket:
+            detail = f"the stack replicates from {self.source_bucket!r}, not from {request.bucket!r}"
+            wrong = Outcome(Result.NOT_SELECTED, request.key, reason=Reason.WRONG_SOURCE, detail=detail)
+            return Report([wrong])
         configuration = self.configurations.current()
         report = Report()
         selected = contenders(configuration, request.key)
+        exists = bool(self.engine.source.versions(request.bucket, request.key))
         for destination in request.destinations or self.engine.destinations:
-            if destination in selected or self._knows(LedgerKey(destination, request.key)):
-                self._settle(request, destination, configuration, deadline, report)
+            key = LedgerKey(destination, request.key)
+            try:
+                if (exists and destination in selected) or self.engine.ledger.history(key)[0] is not None:
+                    self._settle(request, key, configuration, deadline, report)
+            except LeaseLost:
+                report.busy.append(destination)
+            except ReplicationError as failure:
+                report.outcomes.append(_failed(key, failure))
         return report
-
-    def _knows(self, key: LedgerKey) -> bool:
-        return self.engine.ledger.history(key)[0] is not None
 
     def _settle(
         self,
         request: Request,
-        destination: str,
+        key: LedgerKey,
         configuration: Configuration,
         deadline: float,
         report: Report,
     ) -> None:
-        key = LedgerKey(destination, request.key)
         source = source_name(VersionRef(request.bucket, request.key, ""))
         answer, leased = lease_key(self.engine, key, source, deadline)
         if isinstance(answer, Conflict):
-            detail = f"the key at the destination belongs to {answer.source}"
-            report.outcomes.append(_outcome(key, Result.DEFERRED, Reason.KEY_CONFLICT, detail))
-        elif not isinstance(answer, Granted) or leased is None:
-            report.busy.append(destination)
+            raise conflict(answer.source)
+        if leased is None:
+            report.busy.append(key.destination)
         else:
-            try:
-                self._under_lease(request, leased, configuration, deadline, report)
-            except LeaseLost:
-                report.busy.append(destination)
-            except RetryableError as failure:
-                report.outcomes.append(_failed(key, failure))
+            self._under_lease(request, leased, configuration, deadline, report)
 
     def _under_lease(
         self,
@@ -98,34 +100,39 @@ class ByHand:
         report: Report,
     ) -> None:
         settlement = Settlement(self.engine, leased, configuration, deadline)
-        needed: Work | None = None
+        failures: list[ReplicationError] = []
         try:
             if leased.in_doubt:
                 leased.resolve()
             self._ask(request, leased, settlement, configuration)
             settlement.run()
-            self._compare(leased)
-        except UploadNeeded as large:
-            needed = large.work
-            row = leased.row(needed.version_id)
-            assert row is not None
-            leased.set_row(needed.version_id, out_of_order(self.engine, row))
+            failures += self._compare(leased)
         except Unfinished as stopped:
-            report.outcomes.append(_failed(leased.key, stopped.failure))
+            failures.append(stopped.failure)
         except ReplicationError as failure:
-            report.outcomes.append(_failed(leased.key, failure))
+            failures.append(failure)
         leased.withdraw()
         leased.release()
-        if needed is not None:
-            outcome = needed.outcome(Result.SENT_TO_LARGE_LANE)
-            report.outcomes.append(to_large_lane(self.engine, needed, outcome))
-        report.outcomes += [park(self.engine, work, row) for work, row in settlement.parked]
-        report.outcomes += [
-            _outcome(leased.key, Result.REPLICATED, version_id=vid) for vid in sorted(settlement.published)
+        report.outcomes += [_failed(leased.key, failure) for failure in failures]
+        report.outcomes += self._send(leased, settlement)
+        for result, versions in (
+            (Result.REPLICATED, settlement.published),
+            (Result.REMOVED, settlement.removed),
+        ):
+            report.outcomes += [_outcome(leased.key, result, version_id=vid) for vid in sorted(versions)]
+
+    def _send(self, leased: LeasedKey, settlement: Settlement) -> list[Outcome]:
+        sent = [
+            to_large_lane(self.engine, work, work.outcome(Result.SENT_TO_LARGE_LANE))
+            for work in settlement.to_prepare
         ]
-        report.outcomes += [
-            _outcome(leased.key, Result.REMOVED, version_id=vid) for vid in sorted(settlement.removed)
-        ]
+        sent += [park(self.engine, work, row) for work, row in settlement.parked]
+        if not leased.fit and not settlement.to_prepare:
+            # By hand there is no message that comes again by itself.
+            now = self.engine.clock.now()
+            letter = letters.to_settle(leased.head.source, NULL, leased.key.destination, now)
+            self.engine.outbox.hand_over(letter)
+        return sent
 
     def _ask(
         self, request: Request, leased: LeasedKey, settlement: Settlement, configuration: Configuration
@@ -162,14 +169,20 @@ class ByHand:
             if work.destination == leased.key.destination:
                 settlement.ask(work)
 
-    def _compare(self, leased: LeasedKey) -> None:
+    def _compare(self, leased: LeasedKey) -> list[ReplicationError]:
+        """What could not be compared, or not be put right."""
+        failures: list[ReplicationError] = []
         for vid, row in leased.rows().items():
-            if row.kind is Kind.OBJECT and row.replica is not None and row.status is Status.COMPLETED:
-                try:
-                    ref = source_ref(leased.head.source, vid)
-                    refresh.compare(self.engine, leased.bucket, ref, row.replica)
-                except SourceGone:
-                    continue
+            if row.kind is not Kind.OBJECT or row.replica is None or row.status is not Status.COMPLETED:
+                continue
+            try:
+                ref = source_ref(leased.head.source, vid)
+                refresh.compare(self.engine, leased.bucket, ref, row.replica)
+            except SourceGone:
+                continue
+            except ReplicationError as failure:
+                failures.append(failure)
+        return failures
 
 
 def _outcome(
@@ -190,4 +203,5 @@ def _outcome(
 
 
 def _failed(key: LedgerKey, failure: ReplicationError) -> Outcome:
-    return _outcome(key, Result.DELAYED, failure.reason, failure.detail)
+    result = Result.DELAYED if isinstance(failure, RetryableError) else Result.FAILED
+    return _outcome(key, result, failure.reason, failure.detail)

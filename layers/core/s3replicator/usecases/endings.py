@@ -22,6 +22,9 @@ from s3replicator.usecases.work import Work
 #: Details are for people; the head item must stay small.
 _DETAIL_LENGTH: Final = 300
 
+#: An upload that is being prepared is begun anew after this many seconds, should its message be lost.
+_PREPARING: Final = 7200.0
+
 #: Work that has been sent elsewhere is due after this many seconds, should its message be lost.
 _ELSEWHERE: Final = 1800.0
 
@@ -52,17 +55,16 @@ def failed_row(engine: Engine, work: Work, old: Row | None, failure: Replication
     )
 
 
-def waiting_row(engine: Engine, work: Work, old: Row | None, reason: Reason, *, sent: bool) -> Row:
-    """The row of a version that waits: for a message that was ``sent``, or for its turn."""
-    if old is not None and old.final:
-        return old
+def waiting_row(engine: Engine, work: Work, old: Row | None, reason: Reason) -> Row:
+    """The row of a version that waits for a message, or for its turn; due in case neither comes."""
     again = old if old is not None and old.status is Status.PENDING else None
     return replace(
         work.row(Status.PENDING, old),
         reason=reason,
         attempts=again.attempts if again else 0,
         first_failure=again.first_failure if again else None,
-        due=engine.clock.now() + _ELSEWHERE if sent else None,
+        due=engine.clock.now() + _ELSEWHERE,
+        upload=work.change.upload or (old.upload if old else None),
     )
 
 
@@ -85,10 +87,13 @@ def stuck_row(engine: Engine, row: Row, failure: ReplicationError) -> Row:
     )
 
 
-def out_of_order(engine: Engine, row: Row) -> Row:
-    """The row of a version that has to be copied part by part before its key can be settled."""
-    reason = Reason.OUT_OF_ORDER if row.live else Reason.LATE_VERSION
-    return replace(row, reason=reason, due=engine.clock.now() + _ELSEWHERE)
+def being_prepared(engine: Engine, row: Row) -> Row:
+    """The row of a version that is copied part by part before it can be put in its place."""
+    return replace(row, reason=Reason.OUT_OF_ORDER, due=engine.clock.now() + _PREPARING)
+
+
+def is_being_prepared(engine: Engine, row: Row) -> bool:
+    return row.reason == Reason.OUT_OF_ORDER and row.due is not None and row.due > engine.clock.now()
 
 
 def under_way(engine: Engine, row: Row) -> Row:

@@ -7,8 +7,9 @@ from s3replicator.decisions.events import ChangeKind
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.usecases.endings import hand_over, to_large_lane
 from s3replicator.usecases.engine import Engine
-from s3replicator.usecases.key_pass import KeyPass, WorkOutcome
+from s3replicator.usecases.key_pass import KeyPass
 from s3replicator.usecases.large_copy import LargeCopy
+from s3replicator.usecases.pass_state import WorkOutcome
 from s3replicator.usecases.work import Work
 
 #: Takes the works of one key, oldest first, the rules, and the moment the worker's time is up.

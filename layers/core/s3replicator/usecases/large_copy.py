@@ -27,10 +27,10 @@ from s3replicator.decisions.replica import check_eligible, upload_request
 from s3replicator.decisions.versions import SourceObject, Tag
 from s3replicator.ports import Conflict, CopiedPart, DestinationBucket, Duplicate, Granted, Held, LeaseLost
 from s3replicator.usecases.endings import (
+    being_prepared,
     discard_upload,
     failed_row,
     hand_over,
-    out_of_order,
     park,
     to_large_lane,
     waiting_row,
@@ -67,8 +67,8 @@ class LargeCopy:
         if work.change.prepare and isinstance(work.failure, SourceGone | NotEligible):
             # Whoever settles the key decides what is to be copied instead.
             discard_upload(self._engine, work)
-            return hand_over(self._engine, _without_upload(work), work.outcome(Result.HANDED_OVER))
-        if work.failure is not None or (known is not None and known.final and not work.change.prepare):
+            return hand_over(self._engine, work.with_upload(None), work.outcome(Result.HANDED_OVER))
+        if work.failure is not None or (known is not None and known.final and not _is_awaited(work, known)):
             # A duplicate, or what a dead worker left unsettled: nothing has to be copied for either.
             return self._without_copying(work, configuration, deadline)
         if known is not None and known.upload is not None and work.change.upload is None:
@@ -104,7 +104,7 @@ class LargeCopy:
                 return self._resume_later(work, delay=self._engine.timing.defer)
             case Conflict():
                 discard_upload(self._engine, work)
-                return self._without_copying(_without_upload(work), configuration, deadline)
+                return self._without_copying(work.with_upload(None), configuration, deadline)
             case Granted():
                 assert leased is not None
                 return self._publish(leased, work, prepared, deadline)
@@ -259,11 +259,9 @@ class LargeCopy:
             leased.head = replace(leased.head, unsettled=False)
             leased.release()
         else:
-            row = out_of_order(self._engine, row)
-            leased.set_row(work.version_id, row)
             leased.release()
-            needed = work.outcome(Result.HANDED_OVER, row)
-            sent = hand_over(self._engine, _without_upload(work), needed)
+            needed = work.outcome(Result.HANDED_OVER, row, reason=Reason.OUT_OF_ORDER)
+            sent = hand_over(self._engine, work.only_settling(), needed)
             if sent.result is Result.DEFERRED:
                 return sent
         if row.status is Status.FAILED:
@@ -280,11 +278,12 @@ class LargeCopy:
 
     def _hand_over(self, leased: LeasedKey, work: Work, reason: Reason) -> Outcome:
         leased.withdraw()
-        old = leased.row(work.version_id)
-        row = waiting_row(self._engine, work, old, reason, sent=True)
-        leased.set_row(work.version_id, row)
+        row = leased.row(work.version_id)
+        if row is None or not row.final:
+            row = being_prepared(self._engine, waiting_row(self._engine, work, row, reason))
+            leased.set_row(work.version_id, row)
         leased.release()
-        return hand_over(self._engine, work, work.outcome(Result.HANDED_OVER, row))
+        return hand_over(self._engine, work, work.outcome(Result.HANDED_OVER, row, reason=reason))
 
     def _fail(self, leased: LeasedKey, work: Work, failure: ReplicationError) -> Outcome:
         row = failed_row(self._engine, work, leased.row(work.version_id), failure)
@@ -310,5 +309,6 @@ class _PartsFailed(Exception):
         self.failure = failure
 
 
-def _without_upload(work: Work) -> Work:
-    return replace(work, change=replace(work.change, upload=None))
+def _is_awaited(work: Work, known: Row) -> bool:
+    """Whether somebody who settles the key still waits for this upload."""
+    return work.change.prepare and known.reason == Reason.OUT_OF_ORDER

@@ -72,7 +72,7 @@ class LeasedKey:
     def rows(self) -> dict[str, Row]:
         """Every row of the key; one query at most."""
         if self.head.spilled and not self._fetched_all:
-            self._fetched = {**self._engine.ledger.history(self.key)[1], **self._fetched}
+            self._fetched = {**self._engine.ledger.spilled(self.key), **self._fetched}
             self._fetched_all = True
         spilled = {vid: row for vid, row in self._fetched.items() if row is not None}
         return {**spilled, **self.head.rows}
@@ -264,6 +264,8 @@ class LeasedKey:
             reason=None,
             detail=None,
             due=None,
+            attempts=0,
+            upload=None,
             completed=self._engine.clock.now(),
         )
 

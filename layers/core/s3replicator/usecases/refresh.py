@@ -3,6 +3,8 @@
 The source's state is read under the lease, whatever the event said, so the last one to hold it is right.
 """
 
+from dataclasses import replace
+
 from s3replicator.decisions.events import Change, ChangeKind
 from s3replicator.decisions.versions import Lock, SourceObject, VersionRef
 from s3replicator.ports import DestinationBucket
@@ -26,7 +28,13 @@ def compare(engine: Engine, bucket: DestinationBucket, ref: VersionRef, replica:
     differs = bucket.tags(ref.key, replica) != tags
     if differs:
         bucket.put_tags(ref.key, replica, tags)
-    if version.lock not in (ours.lock, Lock()):
-        bucket.put_lock(ref.key, replica, version.lock)
+    wanted, has = _in_force(version.lock), _in_force(ours.lock)
+    if wanted not in (has, Lock()):
+        bucket.put_lock(ref.key, replica, wanted)
         differs = True
     return differs
+
+
+def _in_force(lock: Lock) -> Lock:
+    """A hold that is off is none; and what a bucket without Object Lock cannot be told."""
+    return replace(lock, legal_hold=None) if lock.legal_hold == "OFF" else lock

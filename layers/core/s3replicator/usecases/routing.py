@@ -31,6 +31,8 @@ class Router:
 
     def route(self, change: Change, configuration: Configuration) -> Sequence[Work]:
         """The work of one change; empty if no rule selects it. Failures to read are part of the work."""
+        if change.kind is ChangeKind.SETTLE and change.destination is not None:
+            return [Work(change, change.destination, None)]
         if change.kind is ChangeKind.REMOVED:
             return _removals(change, configuration)
         contending = contenders(configuration, change.key)

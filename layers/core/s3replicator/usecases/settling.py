@@ -13,24 +13,40 @@ from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration, LateVersions, Rule
 from s3replicator.decisions.failures import (
     AmbiguousWrite,
-    NotEligible,
     Reason,
     ReplicationError,
     RetryableError,
     SourceGone,
 )
-from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.ledger import Row, Status, recency
 from s3replicator.decisions.plan import plan_copy
 from s3replicator.decisions.rules import contenders
-from s3replicator.decisions.settling import Publish, Record, Remove, Sides, Wish, decide, tombstone
+from s3replicator.decisions.settling import (
+    WAITING_FOR_ORDER,
+    Publish,
+    Record,
+    Remove,
+    Sides,
+    Wish,
+    decide,
+    tombstone,
+)
 from s3replicator.decisions.versions import (
+    NULL,
     Kind,
     ListedVersion,
     SourceMarker,
     SourceObject,
     is_null,
 )
-from s3replicator.usecases.endings import discard_upload, failed_row, stuck_row
+from s3replicator.usecases.endings import (
+    being_prepared,
+    discard_upload,
+    failed_row,
+    is_being_prepared,
+    stuck_row,
+    waiting_row,
+)
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, adopt
 from s3replicator.usecases.routing import Router
@@ -52,11 +68,12 @@ class Unfinished(Exception):
         self.failure = failure
 
 
-class UploadNeeded(Exception):
-    """The next step is a multipart copy, which the large lane has to prepare."""
+class _NeedsUpload(Exception):
+    """The next step is a multipart copy, which the large lane has to prepare. ``work`` is what to send
+    there, None if it has been sent before."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.version_id)
+    def __init__(self, work: Work | None) -> None:
+        super().__init__()
         self.work = work
 
 
@@ -64,8 +81,8 @@ class UploadNeeded(Exception):
 class Settlement:
     """Settles one leased key. ``works`` are versions to be tried now, by version id.
 
-    Afterwards ``published`` are the versions that got a replica, ``removed`` those whose replica was
-    deleted, and ``parked`` what an operator has to be told.
+    Afterwards ``published`` are the versions that had no replica and have got one, ``removed`` those whose
+    replica was deleted; ``to_prepare`` is to be sent to the large lane, and ``parked`` to the operators.
     """
 
     engine: Engine
@@ -75,20 +92,20 @@ class Settlement:
     works: dict[str, Work] = field(default_factory=dict)
     published: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
+    to_prepare: list[Work] = field(default_factory=list)
     parked: list[tuple[Work, Row]] = field(default_factory=list)
     _sides: Sides | None = None
     _asked: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
     _kept: set[str] = field(default_factory=set)
     _tries: Counter[str] = field(default_factory=Counter)
-    #: Why something that should be removed is still there.
+    #: Why something is not as it should be.
     _held_up: ReplicationError | None = None
     #: Something is known here that the ledger does not say yet.
     _unsaid: bool = True
 
     def run(self) -> None:
-        """Raises ``Unfinished`` or ``UploadNeeded``, the key left unsettled; and what reading the lists or
-        the ledger raises."""
+        """Raises ``Unfinished``, the key left unsettled, and what reading the lists or the ledger raises."""
         self.leased.unsettle()
         self._ask()
         late = self._late_versions()
@@ -119,23 +136,30 @@ class Settlement:
     def ask_again(self, version_id: str, row: Row) -> None:
         self.ask(self._work(version_id, row))
 
-    def forget(self, work: Work) -> None:
-        """Somebody deleted this version at the source: if the rules replicate that, its replica goes."""
+    def forget(self, work: Work) -> str:
+        """Somebody deleted this version at the source: if the rules replicate that, its replica goes.
+        Returns the version's name."""
         rows = self.leased.rows()
-        named = [vid for vid in rows if is_null(vid)] if is_null(work.version_id) else [work.version_id]
-        for vid in named:
-            if not self.sides().lists(vid):
-                self.purge(vid, rows.get(vid) or tombstone(work.row(Status.PENDING)))
+        vid = self._newest_null(rows) if is_null(work.version_id) else work.version_id
+        if not self.sides().lists(vid) and vid != NULL:
+            self.purge(vid, rows.get(vid) or tombstone(work.row(Status.PENDING)))
+        return vid
+
+    def _newest_null(self, rows: Mapping[str, Row]) -> str:
+        """Those before it were overwritten, which deletes nothing at the destination."""
+        gone = [vid for vid in rows if is_null(vid) and not self.sides().lists(vid)]
+        return max(gone, key=lambda vid: recency(rows[vid].order), default=NULL)
 
     def purge(self, version_id: str, row: Row) -> None:
         if self._limit(row) is not None:
             self._set(version_id, replace(row, purged=True))
 
     def _ask(self) -> None:
-        """Whatever is tried has a row, which carries what orders it."""
+        """Whatever is tried has a row, which carries what orders it, and is due should nobody come back."""
         for vid in self._asked:
-            if self.leased.row(vid) is None:
-                self._set(vid, self.works[vid].row(Status.PENDING))
+            row = self.leased.row(vid)
+            if row is None or not (row.final or row.reason in WAITING_FOR_ORDER):
+                self._set(vid, waiting_row(self.engine, self.works[vid], row, Reason.UNSETTLED))
 
     def _wish(self, late: LateVersions) -> Wish:
         return Wish(frozenset(self._asked), late, frozenset(self._failed), frozenset(self._kept))
@@ -173,9 +197,11 @@ class Settlement:
             raise Unfinished(RetryableError(Reason.BUSY, "the worker's time is up"))
         row = self.leased.row(version_id)
         assert row is not None
-        work = self._work(version_id, row)
+        work, had_none = self._work(version_id, row), not row.live
         try:
             row = self._send(work)
+        except _NeedsUpload as needed:
+            self._have_prepared(work, row, needed.work)
         except SourceGone as failure:
             # The list shows it no longer, or will soon.
             self.works.pop(version_id, None)
@@ -184,19 +210,24 @@ class Settlement:
             found = self.leased.resolve()
             if found is not None:
                 adopt(self.leased, work, found)
-                self.published.add(version_id)
+                if had_none:
+                    self.published.add(version_id)
                 self._sides = None
             else:
                 self._look_again(version_id, failure)
                 self.engine.clock.sleep(self.engine.dice.random())
         except ReplicationError as failure:
-            self._give_up(work, row, failure)
+            if row.live and work.may_copy_replica and not isinstance(failure, RetryableError):
+                self.works[version_id] = replace(work, failure=failure)
+            else:
+                self._give_up(work, row, failure)
         else:
             self._unsaid = True
+            if had_none:
+                self.published.add(version_id)
             self._published(work, row)
 
     def _published(self, work: Work, row: Row) -> None:
-        self.published.add(work.version_id)
         if row.status is Status.FAILED:
             self._failed.add(work.version_id)
             self.parked.append((work, row))
@@ -225,14 +256,19 @@ class Settlement:
         self._give_up(self._work(version_id, row), row, retry)
 
     def _give_up(self, work: Work, row: Row, failure: ReplicationError) -> None:
-        """A version without a replica is left out for now. One that has a replica in the wrong place holds
-        up everything: what should stand above it cannot be put there."""
-        if row.live:
+        """The version is left out for now. One that has a replica in the wrong place, and will not be refused
+        for long, is waited for: what should stand above it would have to be copied twice."""
+        if row.final:
             self._hold_up(work, row, failure)
-            raise Unfinished(failure)
+            if row.live and isinstance(failure, RetryableError):
+                raise Unfinished(failure)
+            self._failed.add(work.version_id)
+            return
         failed = failed_row(self.engine, work, row, failure)
         self._set(work.version_id, failed)
         self._failed.add(work.version_id)
+        if failed.status is not Status.PENDING:
+            discard_upload(self.engine, work)
         if failed.status is Status.FAILED:
             self.parked.append((work, failed))
 
@@ -240,8 +276,19 @@ class Settlement:
         stuck = stuck_row(self.engine, row, failure)
         self._set(work.version_id, stuck)
         self._held_up = failure
-        if stuck.due is None:
+        # Once is enough: it is looked at again with every change of the key.
+        if stuck.due is None and row.reason != failure.reason and not row.lost:
             self.parked.append((work, stuck))
+
+    def _have_prepared(self, work: Work, row: Row, needed: Work | None) -> None:
+        """What has no replica yet is left out until its upload is ready; what has one is waited for."""
+        self._failed.add(work.version_id)
+        if needed is not None:
+            self.to_prepare.append(needed)
+            row = being_prepared(self.engine, row)
+            self._set(work.version_id, row)
+        if row.live:
+            raise Unfinished(RetryableError(Reason.OUT_OF_ORDER, "an upload is being prepared"))
 
     def _remove(self, version_id: str, replica: str) -> None:
         row = self.leased.row(version_id)
@@ -290,7 +337,9 @@ class Settlement:
         for vid, row in self.leased.rows().items():
             if row.final and (row.due is not None or row.attempts):
                 # What was in its way is gone.
-                self._set(vid, replace(row, reason=None, detail=None, due=None, attempts=0))
+                if row.upload is not None:
+                    discard_upload(self.engine, self._as_told(vid, row))
+                self._set(vid, replace(row, reason=None, detail=None, due=None, attempts=0, upload=None))
         head = self.leased.head.with_top_of(self.leased.rows())
         self.leased.head = replace(head, unsettled=False)
 
@@ -302,7 +351,7 @@ class Settlement:
         if work is None:
             change = self._as_told(version_id, row).change
             [work] = Router(self.engine.source).route(change, self.configuration)
-        if row.live and isinstance(work.failure, SourceGone | NotEligible):
+        if row.live and work.failure is not None and not isinstance(work.failure, RetryableError):
             work = self._from_replica(work, row)
         self.works[version_id] = work
         return work
@@ -332,14 +381,17 @@ class Settlement:
     # -- uploads
 
     def _complete(self, work: Work) -> Row:
-        """Publish a large version from the upload that was prepared for it. Raises ``UploadNeeded``."""
+        """Publish a large version from the upload that was prepared for it. Raises ``_NeedsUpload``."""
         assert isinstance(work.source, SourceObject)
         row = self.leased.row(work.version_id)
         upload = work.change.upload or (row.upload if row else None)
         parts = self.leased.bucket.parts(work.change.key, upload.upload_id) if upload else None
         if upload is None or parts is None or len(parts) < plan_copy(work.source.size).part_count:
-            going_on = upload if parts else None
-            raise UploadNeeded(replace(work, change=replace(work.change, prepare=True, upload=going_on)))
+            assert row is not None
+            if upload is None and is_being_prepared(self.engine, row):
+                raise _NeedsUpload(None)
+            again = replace(work.change, prepare=True, upload=upload if parts else None)
+            raise _NeedsUpload(replace(work, change=again))
         self.leased.announce(work, upload)
         with self.leased.sending():
             published = complete_upload(self.leased.bucket, work, upload, parts)

@@ -46,8 +46,15 @@ class Sweep:
             for version_id, row in item.rows.items()
             if row.due is not None and row.due <= now
         ]
+        if item.spilled and self._is_outdated(item):
+            self._ledger.close(item)
+            return 0
         for version_id, row in due:
             self._outbox.hand_over(letters.from_row(item.source, version_id, row, item.key.destination))
         # After the messages: if this write is lost they are sent twice, and the second is a duplicate.
         self._ledger.postpone(item, now + _RESPITE)
         return len(due)
+
+    def _is_outdated(self, item: DueItem) -> bool:
+        """Whoever moved the row out of the head died before the head said so, and others went on."""
+        return any(self._ledger.peek(item.key, version_id) != row for version_id, row in item.rows.items())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from s3replicator.decisions.configuration import Rule
-from s3replicator.decisions.events import Change
+from s3replicator.decisions.events import Change, ChangeKind, Upload
 from s3replicator.decisions.failures import ReplicationError
 from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.outcome import Outcome, Result
@@ -52,6 +52,18 @@ class Work:
     @property
     def publishable(self) -> bool:
         return self.source is not None and self.failure is None
+
+    @property
+    def may_copy_replica(self) -> bool:
+        """Whether our own replica, which needs nothing of the source, has not been tried yet."""
+        return self.kind is Kind.OBJECT and self.again is None
+
+    def with_upload(self, upload: Upload | None) -> "Work":
+        return replace(self, change=replace(self.change, upload=upload))
+
+    def only_settling(self) -> "Work":
+        change = replace(self.change, kind=ChangeKind.SETTLE, upload=None, prepare=False, replica=None)
+        return replace(self, change=change)
 
     @property
     def order(self) -> OrderFacts:

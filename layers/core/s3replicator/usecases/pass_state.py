@@ -1,0 +1,203 @@
+"""What a pass over a leased key has decided, and what is to be sent as soon as the ledger says so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from s3replicator.decisions.configuration import Configuration
+from s3replicator.decisions.events import ChangeKind
+from s3replicator.decisions.failures import (
+    NotEligible,
+    Reason,
+    ReplicaLost,
+    ReplicationError,
+    RetryableError,
+    SourceGone,
+    TerminalError,
+)
+from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.usecases.endings import (
+    deferred,
+    discard_upload,
+    failed_row,
+    hand_over,
+    park,
+    stuck_row,
+    to_large_lane,
+    under_way,
+    waiting_row,
+)
+from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.leased_key import LeasedKey
+from s3replicator.usecases.refresh import follow
+from s3replicator.usecases.work import Work
+
+#: What became of a version, by its status.
+RESULTS: Final = {
+    Status.COMPLETED: Result.DUPLICATE,
+    Status.TOMBSTONE: Result.GONE,
+    Status.SUPERSEDED: Result.SUPERSEDED,
+    Status.NOT_ELIGIBLE: Result.NOT_ELIGIBLE,
+    Status.PENDING: Result.DELAYED,
+    Status.FAILED: Result.PARKED,
+}
+
+WorkOutcome = tuple[Work, Outcome]
+
+
+@dataclass(slots=True)
+class PassState:
+    """``works`` are what the pass has been given."""
+
+    engine: Engine
+    leased: LeasedKey
+    configuration: Configuration
+    deadline: float
+    works: Sequence[Work]
+    outcomes: list[WorkOutcome] = field(default_factory=list)
+    elsewhere: list[WorkOutcome] = field(default_factory=list)
+    parked: list[tuple[Work, Row]] = field(default_factory=list)
+
+    def tell(self, work: Work, result: Result, row: Row | None = None, *, reason: str | None = None) -> None:
+        self.outcomes.append((work, work.outcome(result, row, reason=reason)))
+
+    def is_told(self, work: Work) -> bool:
+        return any(work is told for told, _ in [*self.outcomes, *self.elsewhere, *self.parked])
+
+    # -- ends of one work
+
+    def duplicate(self, work: Work, row: Row) -> None:
+        """Its version has been settled before."""
+        discard_upload(self.engine, work)
+        if work.change.follows and row.live:
+            self.follow(work, row)
+        else:
+            self.tell(work, RESULTS[row.status], row, reason=row.status)
+
+    def replicated(self, work: Work, row: Row) -> None:
+        """Tags come with the copy, an ACL does not."""
+        if work.change.kind is ChangeKind.ACL_CHANGED and row.live:
+            self.follow(work, row)
+        else:
+            self.tell(work, Result.REPLICATED, row)
+
+    def follow(self, work: Work, row: Row) -> None:
+        """Tags or ACL have changed since the version was replicated."""
+        assert row.replica is not None
+        try:
+            # They can be read whatever has become of the content, in an archive for example.
+            if work.failure is not None and work.failure.reason is not Reason.SRC_OBJECT_NOT_ELIGIBLE:
+                raise work.failure
+            follow(self.engine, self.leased.bucket, work.change, row.replica)
+        except ReplicaLost:
+            self.leased.set_row(work.version_id, replace(row, replica=None, lost=True))
+            self.tell(work, Result.DUPLICATE, reason=Reason.REPLICA_LOST)
+        except ReplicationError as failure:
+            self.fail(work, failure)
+        else:
+            if row.attempts:
+                self.leased.set_row(
+                    work.version_id, replace(row, reason=None, detail=None, due=None, attempts=0)
+                )
+            self.tell(work, Result.UPDATED, row)
+
+    def fail(self, work: Work, failure: ReplicationError) -> None:
+        """The row, or the message, of a work that failed."""
+        row = self.leased.row(work.version_id)
+        settled = row is not None and row.final
+        if row is not None and settled and work.change.prepare:
+            self._fail_preparing(work, row, failure)
+        elif settled or work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE):
+            self._fail_as_it_came(work, row, failure)
+        elif isinstance(failure, SourceGone) and row is not None and row.live:
+            # A replica that could not be verified: it stays, and its row goes on saying so.
+            self.tell(work, Result.GONE, row)
+        else:
+            self._fail_version(work, row, failure)
+
+    def _fail_version(self, work: Work, old: Row | None, failure: ReplicationError) -> None:
+        row = failed_row(self.engine, work, old, failure)
+        self.leased.set_row(work.version_id, row)
+        if row.status is not Status.PENDING:
+            discard_upload(self.engine, work)
+            if old is not None and old.upload is not None:
+                discard_upload(self.engine, work.with_upload(old.upload))
+        if row.status is Status.FAILED:
+            self.parked.append((work, row))
+        else:
+            self.tell(work, RESULTS[row.status], row)
+
+    def _fail_as_it_came(self, work: Work, row: Row | None, failure: ReplicationError) -> None:
+        """No row can say what this change asks for: its message comes again, or is parked."""
+        match failure:
+            case RetryableError():
+                self.outcomes.append((work, deferred(work, failure)))
+            case SourceGone():
+                self.tell(work, Result.GONE, row)
+            case NotEligible():
+                self.tell(work, Result.NOT_SELECTED, row, reason=failure.reason)
+            case _:
+                if work.change.follows and row is not None and row.live:
+                    row = stuck_row(self.engine, row, failure)
+                    self.leased.set_row(work.version_id, row)
+                else:
+                    row = failed_row(self.engine, work, None, failure)
+                self.parked.append((work, row))
+
+    def _fail_preparing(self, work: Work, old: Row, failure: ReplicationError) -> None:
+        """An upload for a version whose replica has to be copied again."""
+        row = stuck_row(self.engine, old, failure)
+        if row.due is None:
+            discard_upload(self.engine, work)
+            self.parked.append((work, row))
+        else:
+            row = replace(row, upload=work.change.upload)
+            self.tell(work, Result.DELAYED, row)
+        self.leased.set_row(work.version_id, row)
+
+    def hand_over(self, work: Work, reason: Reason) -> None:
+        row = self.leased.row(work.version_id)
+        if row is None or not row.final:
+            row = waiting_row(self.engine, work, row, reason)
+            self.leased.set_row(work.version_id, row)
+        self.elsewhere.append((work, work.outcome(Result.HANDED_OVER, row, reason=reason)))
+
+    def to_large_lane(self, work: Work) -> None:
+        row = self.leased.row(work.version_id)
+        if row is not None and not row.final:
+            self.leased.set_row(work.version_id, under_way(self.engine, row))
+        # Nobody waits for an upload to be prepared: the large lane may complete it itself.
+        change = replace(work.change, prepare=False, replica=None)
+        self.elsewhere.append((replace(work, change=change), work.outcome(Result.SENT_TO_LARGE_LANE)))
+
+    # -- what is sent, once the ledger says so
+
+    def send(self) -> None:
+        sent = [(work, _send(self.engine, work, outcome)) for work, outcome in self.elsewhere]
+        sent += [(work, park(self.engine, work, row)) for work, row in self.parked]
+        self.outcomes += sent
+        given = {id(work) for work in self.works}
+        for work, outcome in sent:
+            if outcome.result is Result.DEFERRED and id(work) not in given:
+                # No message told of this one: another has to come again in its place.
+                self.outcomes.append((self.works[0], outcome))
+
+    def call_for_help(self) -> None:
+        """The key needs the second function: a message that asks for nothing else, unless one is under way
+        anyway."""
+        if {outcome.result for _, outcome in self.outcomes} & {Result.HANDED_OVER, Result.DEFERRED}:
+            return
+        work = self.works[0].only_settling()
+        outcome = hand_over(self.engine, work, work.outcome(Result.HANDED_OVER, reason=Reason.UNSETTLED))
+        if outcome.result is Result.DEFERRED:
+            self.outcomes.append((self.works[0], outcome))
+
+
+def _send(engine: Engine, work: Work, outcome: Outcome) -> Outcome:
+    large = outcome.result is Result.SENT_TO_LARGE_LANE
+    return to_large_lane(engine, work, outcome) if large else hand_over(engine, work, outcome)
+
+
+def conflict(source: str) -> TerminalError:
+    return TerminalError(Reason.KEY_CONFLICT, f"the key at the destination belongs to {source}")
