@@ -416,3 +416,48 @@ def test_what_cannot_be_parked_comes_again(one: World) -> None:
     removal = Fault("DeleteObject", times=9, **DENIED)
     with faults(removal, Fault("SendMessage", times=99, **UNREACHABLE)):
         assert one.deliver(*bodies, to="retry").failed == [0]
+
+
+def test_an_upload_that_has_to_wait_its_turn_is_used_when_it_comes(one: World, small_parts: int) -> None:
+    first, second = (one.put_parts("key", [bytes(small_parts), name]) for name in (b"one", b"two"))
+    deliver(one, one.put("key", b"newer"))
+    one.deliver(first)
+    with faults(Fault("UploadPartCopy", times=99, **SLOW)):
+        one.drain()
+    one.deliver(second)
+    one.deliver(*one.take("large"), to="replicate_large")
+    ready = one.take("dead-letter")
+    _make_all_due(one)
+    one.sweep()
+    one.deliver(*one.take("dead-letter"), to="retry")
+    one.deliver(*ready, to="retry")
+    one.drain()
+    let_time_pass(one)
+
+    assert [content[-3:] for content in one.versions("key")] == ["wer", "two", "one"]
+    assert one.open_uploads() == 0
+
+
+def test_of_two_messages_of_one_version_the_upload_counts(one: World, small_parts: int) -> None:
+    large = one.put_parts("key", [bytes(small_parts), b"rest"])
+    deliver(one, one.put("key", b"newer"))
+    one.deliver(large)
+    one.deliver(*one.take("large"), to="replicate_large")
+    _make_all_due(one)
+    one.sweep()
+    bodies = sorted(one.take("dead-letter"), key=lambda body: '"upload": {' not in body)
+    one.deliver(*bodies, to="retry")
+    one.drain()
+
+    assert one.open_uploads() == 0
+    copied = [call for call in one.calls["replicate_large"] if call.operation == "UploadPartCopy"]
+    assert len(copied) == 2
+
+
+def test_a_replica_nobody_could_look_at_is_verified_by_hand(one: World) -> None:
+    with faults(Fault("HeadObject", times=8, when=to_bucket(ONE), **SLOW)):
+        one.deliver(one.put_parts("key", [b"small"]))
+    assert one.row("key").reason == "VerificationFailed"
+    one.settle("key")
+    assert one.row("key").reason is None
+    assert one.ledger.count_open(ONE) == 0

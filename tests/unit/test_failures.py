@@ -10,6 +10,7 @@ from s3replicator.decisions.failures import (
     Call,
     NotEligible,
     Reason,
+    ReplicaLost,
     ReplicationError,
     RetryableError,
     SourceGone,
@@ -49,7 +50,7 @@ TABLE: list[tuple[Call, Answer, type[ReplicationError], Reason]] = [
     (Call.DST_PART, ("NoSuchUpload", 404, ""), RetryableError, Reason.UNAVAILABLE),
     (Call.DST_COMPLETE, ("NoSuchUpload", 404, ""), AmbiguousWrite, Reason.UNAVAILABLE),
     (Call.DST_PART, ("PreconditionFailed", 412, ""), RetryableError, Reason.UNAVAILABLE),
-    (Call.DST_TAG, ("NoSuchVersion", 404, ""), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_TAG, ("NoSuchVersion", 404, ""), ReplicaLost, Reason.REPLICA_LOST),
     (Call.DST_REMOVE, ("InternalError", 500, ""), RetryableError, Reason.UNAVAILABLE),
     # refused for now, and certainly not done
     (Call.DST_COPY, ("PreconditionFailed", 412, ""), RetryableError, Reason.UNAVAILABLE),
@@ -194,7 +195,7 @@ def test_every_answer_has_a_reason_and_tells_what_was_asked(
     call: Call, code: str, status: int, message: str
 ) -> None:
     failure = classify(call, code, status, message)
-    assert isinstance(failure, RetryableError | TerminalError | NotEligible | SourceGone)
+    assert isinstance(failure, RetryableError | TerminalError | NotEligible | SourceGone | ReplicaLost)
     assert failure.detail.startswith(call)
     assert code in failure.detail
     assert str(failure).startswith(f"{failure.reason}: ")

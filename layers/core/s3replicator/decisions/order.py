@@ -48,12 +48,16 @@ def place_by_list(
 def is_newer(one: OrderFacts, other: OrderFacts, *, tie: bool) -> bool:
     """Where the source does not list both: by sequencers, else by times. LastModified has steps of a
     second; within one, ``tie`` is the answer."""
+    newer = decidedly_newer(one, other)
+    return tie if newer is None else newer
+
+
+def decidedly_newer(one: OrderFacts, other: OrderFacts) -> bool | None:
+    """None if neither sequencers nor times can tell."""
     newer = _newer_by_sequencer(one, other)
-    if newer is not None:
-        return newer
-    if one.last_modified != other.last_modified:
-        return one.last_modified > other.last_modified
-    return tie
+    if newer is None and one.last_modified != other.last_modified:
+        newer = one.last_modified > other.last_modified
+    return newer
 
 
 def _newer_by_sequencer(one: OrderFacts, other: OrderFacts) -> bool | None:

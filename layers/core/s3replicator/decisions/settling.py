@@ -14,8 +14,8 @@ from typing import Final
 
 from s3replicator.decisions.configuration import LateVersions
 from s3replicator.decisions.failures import Reason
-from s3replicator.decisions.ledger import OrderFacts, Row, Status
-from s3replicator.decisions.order import is_newer
+from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.order import decidedly_newer
 from s3replicator.decisions.versions import Kind, ListedVersion
 
 #: A late version is replayed under at most so many newer ones, and so many bytes of them: while they are
@@ -164,9 +164,21 @@ class _Key:
         newest = wanted[-1] if wanted else None
         gone = [vid for vid in self.rows if vid not in self._rank and self._stays(vid)]
         for vid in sorted(gone, key=self._age):
-            above = (n for n, other in enumerate(wanted) if self._stands_above(other, vid, newest))
-            wanted.insert(next(above, len(wanted)), vid)
+            wanted.insert(self._place_of_gone(vid, wanted, newest), vid)
         return wanted
+
+    def _place_of_gone(self, gone: str, wanted: Sequence[str], newest: str | None) -> int:
+        """Above all that is decidedly older, and below what is decidedly newer. Where that leaves a choice,
+        the newest listed one wins, since it is what the source shows; the others stay as they stand."""
+        facts = self.rows[gone].order
+        newer = [decidedly_newer(self.rows[other].order, facts) for other in wanted]
+        lowest = max((n + 1 for n, above in enumerate(newer) if above is False), default=0)
+        highest = next((n for n, above in enumerate(newer) if above and n >= lowest), len(wanted))
+        for n in range(lowest, highest):
+            other = wanted[n]
+            if other == newest or not (self._is_here(other) and self._at(other) < self._at(gone)):
+                return n
+        return highest
 
     def _is_wanted(self, version_id: str) -> bool:
         row = self.rows[version_id]
@@ -186,16 +198,6 @@ class _Key:
     def _age(self, version_id: str) -> tuple[float, str]:
         order = self.rows[version_id].order
         return order.last_modified, order.sequencer or ""
-
-    def _stands_above(self, other: str, gone: str, newest: str | None) -> bool:
-        """Whether ``other`` is newer than a version that the source no longer lists. In a tie the newest
-        listed one wins, since it is what the source shows; the others stay as they stand."""
-        in_order = self._is_here(other) and self._at(other) < self._at(gone)
-        tie = other == newest or not in_order
-        return is_newer(self._facts(other), self._facts(gone), tie=tie)
-
-    def _facts(self, version_id: str) -> OrderFacts:
-        return self.rows[version_id].order
 
     def _at(self, version_id: str) -> int:
         replica = self.rows[version_id].replica

@@ -177,7 +177,9 @@ class ByHand:
                 continue
             try:
                 ref = source_ref(leased.head.source, vid)
-                refresh.compare(self.engine, leased.bucket, ref, row.replica)
+                verified = refresh.compare(self.engine, leased.bucket, ref, row.replica)
+                if verified and row.reason == Reason.VERIFICATION_FAILED:
+                    leased.set_row(vid, replace(row, reason=None, detail=None))
             except SourceGone:
                 continue
             except ReplicationError as failure:

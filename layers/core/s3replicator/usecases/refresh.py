@@ -6,6 +6,7 @@ The source's state is read under the lease, whatever the event said, so the last
 from dataclasses import replace
 
 from s3replicator.decisions.events import Change, ChangeKind
+from s3replicator.decisions.replica import matches
 from s3replicator.decisions.versions import Lock, SourceObject, VersionRef
 from s3replicator.ports import DestinationBucket
 from s3replicator.usecases.engine import Engine
@@ -20,19 +21,18 @@ def follow(engine: Engine, bucket: DestinationBucket, change: Change, replica: s
 
 
 def compare(engine: Engine, bucket: DestinationBucket, ref: VersionRef, replica: str) -> bool:
-    """Give the replica the source's tags and retention where they differ; whether they did."""
+    """Give the replica the source's tags and retention where they differ. Whether it has the size of its
+    source."""
     version, tags = engine.source.head(ref), engine.source.tags(ref)
     ours = bucket.head(ref.key, replica)
     if ours is None or not isinstance(version, SourceObject):
         return False
-    differs = bucket.tags(ref.key, replica) != tags
-    if differs:
+    if bucket.tags(ref.key, replica) != tags:
         bucket.put_tags(ref.key, replica, tags)
     wanted, has = _in_force(version.lock), _in_force(ours.lock)
     if wanted not in (has, Lock()):
         bucket.put_lock(ref.key, replica, wanted)
-        differs = True
-    return differs
+    return matches(version, ours)
 
 
 def _in_force(lock: Lock) -> Lock:

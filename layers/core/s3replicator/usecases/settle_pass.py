@@ -52,7 +52,7 @@ def _admit(state: PassState, settlement: Settlement, work: Work) -> None:
     if row is None or not row.final:
         settlement.ask(work)
     elif work.change.prepare:
-        settlement.works[work.version_id] = work
+        settlement.complete(work)
 
 
 def _sum_up(state: PassState, settlement: Settlement, work: Work, deleted: Mapping[int, str]) -> None:
@@ -62,7 +62,8 @@ def _sum_up(state: PassState, settlement: Settlement, work: Work, deleted: Mappi
         _sum_up_deletion(state, settlement, work, deleted[id(work)])
     elif work.change.kind is ChangeKind.SETTLE:
         state.tell(work, RESULTS[row.status] if row else Result.DUPLICATE, row)
-    elif needed:
+    elif needed or (row is not None and row.upload is not None and row.upload == work.change.upload):
+        # Its upload is still wanted.
         state.tell(work, Result.DELAYED, row)
     elif row is not None and work.version_id in settlement.published:
         settlement.published.remove(work.version_id)

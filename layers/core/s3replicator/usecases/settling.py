@@ -130,8 +130,30 @@ class Settlement:
 
     def ask(self, work: Work) -> None:
         """Try this version now, whatever its row says."""
-        self.works[work.version_id] = work
+        self._bring(work)
         self._asked.add(work.version_id)
+
+    def complete(self, work: Work) -> None:
+        """An upload has been prepared for a version whose replica has to be copied again."""
+        self._bring(work)
+        row = self.leased.row(work.version_id)
+        if row is not None and row.reason == Reason.OUT_OF_ORDER:
+            self._remember(work, row)
+
+    def _bring(self, work: Work) -> None:
+        """Two messages may tell of one version: the upload that one of them brings counts."""
+        before = self.works.get(work.version_id)
+        if before is not None and work.change.upload is None:
+            work = work.with_upload(before.change.upload)
+        self.works[work.version_id] = work
+
+    def _remember(self, work: Work, row: Row) -> None:
+        """The upload a message has brought: from now on the message is only a hint."""
+        upload = work.change.upload
+        if upload is not None and row.upload != upload:
+            if row.upload is not None:
+                discard_upload(self.engine, work.with_upload(row.upload))
+            self._set(work.version_id, replace(row, upload=upload))
 
     def ask_again(self, version_id: str, row: Row) -> None:
         self.ask(self._work(version_id, row))
@@ -157,9 +179,11 @@ class Settlement:
     def _ask(self) -> None:
         """Whatever is tried has a row, which carries what orders it, and is due should nobody come back."""
         for vid in self._asked:
-            row = self.leased.row(vid)
+            row, work = self.leased.row(vid), self.works[vid]
             if row is None or not (row.final or row.reason in WAITING_FOR_ORDER):
-                self._set(vid, waiting_row(self.engine, self.works[vid], row, Reason.UNSETTLED))
+                self._set(vid, waiting_row(self.engine, work, row, Reason.UNSETTLED))
+            else:
+                self._remember(work, row)
 
     def _wish(self, late: LateVersions) -> Wish:
         return Wish(frozenset(self._asked), late, frozenset(self._failed), frozenset(self._kept))
