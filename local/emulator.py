@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +20,15 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import s3
+from ministack.services import iam, s3
 from ministack.services.cloudformation import provisioners
 
 # The corrections replace parts of this version: another one is looked at before it is used.
 VERSION: Final = "1.5.33"
+
+#: How the emulator answers one S3 operation: bucket, key, and what else there is of the request; the query
+#: comes last.
+Handler = Callable[..., Any]
 
 
 async def behind_tls(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
@@ -77,44 +81,136 @@ def know_batches_by_their_action() -> None:
     iam_actions.extract_iam_action = without_batch
 
 
-def read_tags_below_a_delete_marker() -> None:
-    """S3 tells the tags of any version; the emulator only those of keys that are not hidden."""
-    read = s3._get_object_tagging
+def reach_versions_below_a_delete_marker() -> None:
+    """S3 tells and changes tags and ACLs of any version; the emulator only those of keys that are not
+    hidden."""
 
-    def of_any_version(bucket: str, key: str, query: dict[str, Any] | None = None) -> Any:
-        held = s3._ensure_bucket(bucket)
-        if held is None or key in held["objects"] or "versionId" not in (query or {}):
-            return read(bucket, key, query)
-        held["objects"][key] = None
-        try:
-            return read(bucket, key, query)
-        finally:
-            del held["objects"][key]
+    def of_any_version(handle: Handler) -> Handler:
+        def handled(bucket: str, key: str, *rest: Any) -> Any:
+            held, query = s3._ensure_bucket(bucket), rest[-1]
+            if held is None or key in held["objects"] or "versionId" not in query:
+                return handle(bucket, key, *rest)
+            held["objects"][key] = None
+            try:
+                return handle(bucket, key, *rest)
+            finally:
+                del held["objects"][key]
 
-    s3._get_object_tagging = of_any_version
+        return handled
+
+    s3._get_object_tagging = of_any_version(s3._get_object_tagging)
+    s3._put_object_tagging = of_any_version(s3._put_object_tagging)
+    s3._delete_object_tagging = of_any_version(s3._delete_object_tagging)
+    s3._get_object_acl = of_any_version(s3._get_object_acl)
+    s3._put_object_acl = of_any_version(s3._put_object_acl)
 
 
-def keep_the_tags_of_uploads() -> None:
-    """S3 takes an object's tags with CreateMultipartUpload; the emulator drops them."""
+def tell_of_tags_and_acls() -> None:
+    """S3 sends records of changed tags and ACLs, without a sequencer. The emulator sends none."""
+
+    def telling(event: str, handle: Handler, stored: Mapping[Any, Any] | None = None) -> Handler:
+        """With ``stored``, only of what has changed there."""
+
+        def handled(bucket: str, key: str, *rest: Any) -> Any:
+            held = s3._ensure_bucket(bucket)
+            version = held and s3._resolve_subresource_version(rest[-1], held, key)
+            before = stored.get((bucket, key, version)) if stored is not None else None
+            answer = handle(bucket, key, *rest)
+            changed = stored is None or stored.get((bucket, key, version)) != before
+            if answer[0] < 300 and changed:
+                listed = s3._object_versions.get((bucket, key), [])
+                told: Mapping[str, Any] = next(
+                    (one for one in listed if one["version_id"] == (version or "null")), {}
+                )
+                s3._fire_s3_event_async(
+                    bucket, key, event, told.get("size", 0), told.get("etag", ""), version_id=version
+                )
+            return answer
+
+        return handled
+
+    s3._put_object_tagging = telling("s3:ObjectTagging:Put", s3._put_object_tagging)
+    s3._delete_object_tagging = telling("s3:ObjectTagging:Delete", s3._delete_object_tagging)
+    s3._put_object_acl = telling("s3:ObjectAcl:Put", s3._put_object_acl, s3._object_acl)
+
+
+def tell_of_every_delete_marker() -> None:
+    """S3 sends a record of every delete marker; the emulator of none for a key that is hidden already, or
+    never was."""
+    make = s3._record_delete_marker
+
+    def telling(bucket: str, key: str, current: Any) -> Any:
+        marker = make(bucket, key, current)
+        if current is None:
+            event = "s3:ObjectRemoved:DeleteMarkerCreated"
+            s3._fire_s3_event_async(
+                bucket, key, event, deletion_type="Delete Marker Created", version_id=marker
+            )
+        return marker
+
+    s3._record_delete_marker = telling
+
+
+def name_who_did_it() -> None:
+    """S3's records name the principal by its unique id; the emulator's all say EXAMPLE."""
+    fire = s3._fire_s3_event_async
+
+    def principal() -> str:
+        account, who = iam_evaluator.caller_arn().split(":", 5)[4:]
+        kind, *path = who.split("/")
+        if kind == "assumed-role":
+            role, session = path
+            return f"AWS:{iam._roles.get_scoped(account, None, role)['RoleId']}:{session}"
+        if kind == "user":
+            return f"AWS:{iam._users.get_scoped(account, None, path[-1])['UserId']}"
+        return f"AWS:{account}"
+
+    def fire_named(*given: Any, record_extra: dict[str, Any] | None = None, **named: Any) -> None:
+        extra = {"userIdentity": {"principalId": principal()}, **(record_extra or {})}
+        fire(*given, record_extra=extra, **named)
+
+    s3._fire_s3_event_async = fire_named
+
+
+def copy_as_the_headers_say() -> None:
+    """CopyObject takes the storage class and the lock from its own headers, and defaults where there are
+    none; the emulator takes the source's."""
+    copy = s3._copy_object
+
+    def by_headers(bucket: str, key: str, headers: dict[str, str]) -> Any:
+        answer = copy(bucket, key, {"x-amz-storage-class": "STANDARD", **headers})
+        if version_id := answer[1].get("x-amz-version-id"):
+            for store in (s3._object_retention, s3._object_legal_hold):
+                store.pop((bucket, key, version_id), None)
+            s3._apply_object_lock_from_headers(bucket, key, headers, version_id)
+        return answer
+
+    s3._copy_object = by_headers
+
+
+def keep_what_uploads_are_given() -> None:
+    """S3 takes an object's tags and lock with CreateMultipartUpload; the emulator drops them."""
     create, complete = s3._create_multipart_upload, s3._complete_multipart_upload
 
-    def create_tagged(bucket: str, key: str, headers: dict[str, str]) -> Any:
+    def create_with_headers(bucket: str, key: str, headers: dict[str, str]) -> Any:
         answer = create(bucket, key, headers)
-        started = re.search(rb"<UploadId>([^<]+)</UploadId>", answer[2])
-        if started and "x-amz-tagging" in headers:
-            tags = dict(parse_qsl(headers["x-amz-tagging"], keep_blank_values=True))
-            s3._multipart_uploads[started.group(1).decode()]["tags"] = tags
+        if started := re.search(rb"<UploadId>([^<]+)</UploadId>", answer[2]):
+            s3._multipart_uploads[started.group(1).decode()]["headers"] = headers
         return answer
 
-    def complete_tagged(bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Any:
-        upload = s3._multipart_uploads.get(s3._qp(query, "uploadId")) or {}
+    def complete_with_headers(bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Any:
+        upload = s3._multipart_uploads.get(s3._qp(query, "uploadId"))
         answer = complete(bucket, key, body, query, headers)
-        if "tags" in upload and "x-amz-version-id" in answer[1]:
-            s3._object_tags[bucket, key, answer[1]["x-amz-version-id"]] = upload["tags"]
+        if upload and (version_id := answer[1].get("x-amz-version-id")):
+            given = upload["headers"]
+            if "x-amz-tagging" in given:
+                tags = dict(parse_qsl(given["x-amz-tagging"], keep_blank_values=True))
+                s3._object_tags[bucket, key, version_id] = tags
+            s3._apply_object_lock_from_headers(bucket, key, given, version_id)
         return answer
 
-    s3._create_multipart_upload = create_tagged
-    s3._complete_multipart_upload = complete_tagged
+    s3._create_multipart_upload = create_with_headers
+    s3._complete_multipart_upload = complete_with_headers
 
 
 def main() -> None:
@@ -123,8 +219,12 @@ def main() -> None:
     read_numbers_of_event_sources()
     match_every_character_of_a_key()
     know_batches_by_their_action()
-    read_tags_below_a_delete_marker()
-    keep_the_tags_of_uploads()
+    reach_versions_below_a_delete_marker()
+    tell_of_tags_and_acls()
+    tell_of_every_delete_marker()
+    name_who_did_it()
+    copy_as_the_headers_say()
+    keep_what_uploads_are_given()
     port = int(os.environ["GATEWAY_PORT"])
 
     # Held until this process is gone, however it goes: who finds it free knows nothing runs here.

@@ -10,7 +10,19 @@ from local import server
 from local.home import ROOT, Home
 from local.stack import Stack, Wanted
 from local.up import up
-from tests.e2e.world import CACHE_SECONDS, DESTINATIONS, RULES, SOURCE, World
+from tests.e2e.deployments import Deployment
+from tests.e2e.proxy import FaultProxy
+from tests.e2e.world import (
+    CACHE_SECONDS,
+    DESTINATIONS,
+    PROXIED_PARAMETERS,
+    PROXIED_REPLICAS,
+    PROXIED_RULES,
+    PROXIED_SOURCE,
+    RULES,
+    SOURCE,
+    World,
+)
 
 HERE: Final = Path(__file__).parent
 
@@ -39,8 +51,39 @@ def stack() -> Iterator[Stack]:
         server.stop(home)
 
 
+@pytest.fixture(scope="session")
+def proxy(stack: Stack) -> Iterator[FaultProxy]:
+    with FaultProxy(stack.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def proxied_stack(stack: Stack, proxy: FaultProxy) -> Stack:
+    """Another stack, whose functions reach AWS through the proxy. It replicates every object, and below
+    ``purged/`` also deletes of versions. It ends with the embedded AWS."""
+    first = World(stack)
+    for bucket in (PROXIED_SOURCE, PROXIED_REPLICAS):
+        first.make_bucket(bucket)
+    creating = Deployment(first, "proxied").create(
+        SourceBucket=PROXIED_SOURCE,
+        Destinations=PROXIED_REPLICAS,
+        EndpointUrl=proxy.endpoint,
+        **PROXIED_PARAMETERS,
+    )
+    deployed = creating.deployed()
+    World(deployed).configure(PROXIED_RULES)
+    return deployed
+
+
 @pytest.fixture
 def world(stack: Stack) -> Iterator[World]:
     world = World(stack)
+    yield world
+    world.clear_parked()
+
+
+@pytest.fixture
+def proxied(proxied_stack: Stack) -> Iterator[World]:
+    world = World(proxied_stack)
     yield world
     world.clear_parked()

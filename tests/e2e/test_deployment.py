@@ -1,70 +1,27 @@
 """What a deployment does to the buckets it is given, and what it refuses."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from mypy_boto3_cloudformation.client import CloudFormationClient
 
-from local.stack import STACK_NAME
+from tests.e2e.deployments import Deployment
 from tests.e2e.world import DOOMED, NEAR, SOURCE, World, wait_until
 
 UNVERSIONED = "e2e-unversioned"
 OTHER_SOURCE = "e2e-other-source"
-ENDED = ("_COMPLETE", "_FAILED")
 
 
-class Deployments:
-    """Further stacks of the template that sam has built and uploaded for the one under test."""
-
-    def __init__(self, world: World) -> None:
-        self.cloudformation: CloudFormationClient = world.client("cloudformation")
-        self.name = f"other-{world.name}"
-        self.template = str(
-            self.cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Original")["TemplateBody"]
-        )
-        [stack] = self.cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
-        self.parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
-
-    @contextmanager
-    def deployed(self, **parameters: str) -> Iterator[str]:
-        """Deploy with these parameters differing; yields the status it ends in, and deletes it again."""
-        chosen: Mapping[str, str] = {**self.parameters, **parameters}
-        self.cloudformation.create_stack(
-            StackName=self.name,
-            TemplateBody=self.template,
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in chosen.items()],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        )
-        try:
-            wait_until(lambda: self.status().endswith(ENDED), "the deployment has ended")
-            yield self.status()
-        finally:
-            self.cloudformation.delete_stack(StackName=self.name)
-            wait_until(self.is_gone, "the stack is deleted")
-
-    def status(self) -> str:
-        [stack] = self.cloudformation.describe_stacks(StackName=self.name)["Stacks"]
-        return stack["StackStatus"]
-
-    def is_gone(self) -> bool:
-        stacks = self.cloudformation.list_stacks()["StackSummaries"]
-        return not any(
-            stack["StackName"] == self.name and stack["StackStatus"] != "DELETE_COMPLETE" for stack in stacks
-        )
-
-    def outputs(self) -> dict[str, str]:
-        [stack] = self.cloudformation.describe_stacks(StackName=self.name)["Stacks"]
-        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-
-    def reasons(self) -> list[str]:
-        events = self.cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
-        return [
-            event["ResourceStatusReason"]
-            for event in events
-            if event["ResourceStatus"] == "CREATE_FAILED" and event.get("LogicalResourceId") == "BucketSetup"
-        ]
+@contextmanager
+def another_stack(world: World, **parameters: str) -> Iterator[tuple[Deployment, str]]:
+    """With these parameters differing; yields it and the status its deployment ends in, and deletes it
+    again."""
+    deployment = Deployment(world, f"other-{world.name}").create(**parameters)
+    try:
+        yield deployment, deployment.ended()
+    finally:
+        deployment.delete()
 
 
 @pytest.mark.parametrize(
@@ -88,11 +45,10 @@ def test_a_bucket_that_cannot_be_replicated_fails_the_deployment_and_says_why(
 ) -> None:
     world.s3.create_bucket(Bucket=UNVERSIONED)
     before = notifications(world, SOURCE)
-    deployments = Deployments(world)
     try:
-        with deployments.deployed(**parameters) as status:
+        with another_stack(world, **parameters) as (deployment, status):
             assert status == "ROLLBACK_COMPLETE"
-            [reason] = deployments.reasons()
+            [reason] = deployment.refusals("BucketSetup")
             assert told in reason
     finally:
         world.s3.delete_bucket(Bucket=UNVERSIONED)
@@ -125,14 +81,12 @@ def test_a_stack_leaves_what_others_have_set_up_at_its_source_as_it_is(world: Wo
         },
     )
     before = notifications(world, OTHER_SOURCE)
-    deployments = Deployments(world)
     key = f"{world.name}/from another source"
-    with deployments.deployed(
-        SourceBucket=OTHER_SOURCE, Destinations=DOOMED, DefaultRule="Enabled"
-    ) as status:
+    parameters = {"SourceBucket": OTHER_SOURCE, "Destinations": DOOMED, "DefaultRule": "Enabled"}
+    with another_stack(world, **parameters) as (deployment, status):
         assert status == "CREATE_COMPLETE"
         after = notifications(world, OTHER_SOURCE)
-        assert after.keys() == {"theirs", f"s3-replicator-{deployments.name}"}
+        assert after.keys() == {"theirs", f"s3-replicator-{deployment.name}"}
         assert after["theirs"] == before["theirs"]
         world.s3.put_object(Bucket=OTHER_SOURCE, Key=key, Body=b"x")
         wait_until(lambda: world.versions(DOOMED, key), "the default configuration replicates everything")

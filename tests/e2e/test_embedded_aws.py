@@ -1,8 +1,10 @@
 """The corrections that local/emulator.py makes: without them the emulator does not do as AWS does."""
 
 import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from tests.e2e.world import NEAR, SOURCE, World
+from tests.e2e.world import NEAR, SOURCE, Record, World, wait_until
 
 
 def test_the_loopback_counts_as_tls(world: World) -> None:
@@ -37,13 +39,29 @@ def test_giving_back_several_messages_needs_no_action_of_its_own(world: World) -
     assert "Batch" not in policy
 
 
-def test_tags_of_a_version_below_a_delete_marker_are_told(world: World) -> None:
-    key = world.folder("nothing") + "hidden"
-    version = world.put(key, b"x", Tagging="a=b")
-    world.delete(key)
-    told = world.s3.get_object_tagging(Bucket=SOURCE, Key=key, VersionId=version)
-    assert told["TagSet"] == [{"Key": "a", "Value": "b"}]
-    assert world.is_hidden(SOURCE, key)
+def test_tags_and_acls_of_a_version_below_a_delete_marker_are_told_and_changed(world: World) -> None:
+    bucket = make_bucket_with_acls(world)
+    put = world.s3.put_object(Bucket=bucket, Key="hidden", Tagging="a=b")
+    world.s3.delete_object(Bucket=bucket, Key="hidden")
+    named: Any = {"Bucket": bucket, "Key": "hidden", "VersionId": put["VersionId"]}
+    assert world.s3.get_object_tagging(**named)["TagSet"] == [{"Key": "a", "Value": "b"}]
+    world.s3.put_object_tagging(**named, Tagging={"TagSet": [{"Key": "c", "Value": "d"}]})
+    assert world.s3.get_object_tagging(**named)["TagSet"] == [{"Key": "c", "Value": "d"}]
+    world.s3.delete_object_tagging(**named)
+    assert world.s3.get_object_tagging(**named)["TagSet"] == []
+    world.s3.put_object_acl(**named, GrantRead='uri="http://acs.amazonaws.com/groups/s3/LogDelivery"')
+    [grant] = world.s3.get_object_acl(**named)["Grants"]
+    assert grant["Permission"] == "READ"
+    assert world.is_hidden(bucket, "hidden")
+
+
+def make_bucket_with_acls(world: World) -> str:
+    bucket = f"acls-{world.name}"
+    world.make_bucket(bucket)
+    world.s3.put_bucket_ownership_controls(
+        Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
+    return bucket
 
 
 def test_an_upload_carries_its_tags_to_the_object(world: World) -> None:
@@ -51,3 +69,173 @@ def test_an_upload_carries_its_tags_to_the_object(world: World) -> None:
     version = world.put_parts(key, [b"x"], Tagging="a=b%20c&d=")
     told = world.s3.get_object_tagging(Bucket=SOURCE, Key=key, VersionId=version)
     assert {tag["Key"]: tag["Value"] for tag in told["TagSet"]} == {"a": "b c", "d": ""}
+
+
+# -- records
+
+
+class Listener:
+    """Takes the records of a bucket."""
+
+    def __init__(self, world: World, bucket: str) -> None:
+        self.sqs = world.sqs
+        self.url = self.sqs.create_queue(QueueName=f"{bucket}-{world.name}")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        sending = {
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [sending]})
+        self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy})
+        events: Any = [
+            "s3:ObjectCreated:*",
+            "s3:ObjectRemoved:*",
+            "s3:ObjectTagging:*",
+            "s3:ObjectAcl:Put",
+        ]
+        world.s3.put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": events}]},
+        )
+
+    def next_record(self) -> Record:
+        """Wait for it; what S3 sends as a test is none."""
+
+        def record() -> Record | None:
+            for message in self.sqs.receive_message(QueueUrl=self.url).get("Messages", []):
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+                records: list[Record] = json.loads(message["Body"]).get("Records", [])
+                if records:
+                    return records[0]
+            return None
+
+        found = wait_until(record, "S3 has sent a record")
+        assert found is not None
+        return found
+
+
+def principal_of(record: Record) -> str:
+    return str(record["userIdentity"]["principalId"])
+
+
+def test_changed_tags_and_acls_are_announced_without_a_sequencer(world: World) -> None:
+    bucket = make_bucket_with_acls(world)
+    listener = Listener(world, bucket)
+    named: Any = {"Bucket": bucket, "Key": "a b"}
+    first = world.s3.put_object(**named, Body=b"x")["VersionId"]
+    second = world.s3.put_object(**named, Body=b"xyz")["VersionId"]
+    assert {listener.next_record()["s3"]["object"]["versionId"] for _ in range(2)} == {first, second}
+
+    def announced(event: str, version: str, size: int) -> None:
+        record = listener.next_record()
+        told = record["s3"]["object"]
+        assert record["eventName"] == event
+        assert (told["key"], told["versionId"], told["size"]) == ("a+b", version, size)
+        assert "sequencer" not in told
+
+    world.s3.put_object_tagging(**named, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    announced("ObjectTagging:Put", second, 3)
+    world.s3.delete_object_tagging(**named, VersionId=first)
+    announced("ObjectTagging:Delete", first, 1)
+    world.s3.put_object_acl(**named, VersionId=first, ACL="bucket-owner-read")
+    announced("ObjectAcl:Put", first, 1)
+    world.s3.put_object_acl(**named, VersionId=first, ACL="bucket-owner-read")  # changes nothing
+    world.s3.put_object_acl(**named, ACL="bucket-owner-read")
+    announced("ObjectAcl:Put", second, 3)
+
+
+def test_every_delete_marker_is_announced(world: World) -> None:
+    bucket = f"heard-{world.name}"
+    world.make_bucket(bucket)
+    listener = Listener(world, bucket)
+    for _ in range(2):
+        marker = world.s3.delete_object(Bucket=bucket, Key="never")["VersionId"]
+        record = listener.next_record()
+        assert record["eventName"] == "ObjectRemoved:DeleteMarkerCreated"
+        assert record["s3"]["object"]["versionId"] == marker
+        assert record["s3"]["object"]["sequencer"]
+    world.s3.put_object(Bucket=bucket, Key="there")
+    assert listener.next_record()["eventName"] == "ObjectCreated:Put"
+    world.s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "there"}, {"Key": "not there"}]})
+    told = {listener.next_record()["s3"]["object"]["key"] for _ in range(2)}
+    assert told == {"there", "not+there"}
+
+
+def test_records_name_users_by_their_ids(world: World) -> None:
+    bucket = f"heard-{world.name}"
+    world.make_bucket(bucket)
+    listener = Listener(world, bucket)
+    world.s3.put_object(Bucket=bucket, Key="by root")
+    account = world.client("sts").get_caller_identity()["Account"]
+    assert principal_of(listener.next_record()) == f"AWS:{account}"
+
+    user = world.iam.create_user(UserName=world.name)["User"]
+    allowed = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    world.iam.put_user_policy(UserName=world.name, PolicyName="put", PolicyDocument=policy)
+    key = world.iam.create_access_key(UserName=world.name)["AccessKey"]
+    s3 = world.client(
+        "s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]
+    )
+    s3.put_object(Bucket=bucket, Key="by a user")
+    assert principal_of(listener.next_record()) == f"AWS:{user['UserId']}"
+
+
+def test_records_name_a_function_by_the_id_of_its_role(world: World) -> None:
+    listener = Listener(world, NEAR)
+    key = world.folder("one") + "x"
+    world.arrives(NEAR, key, world.put(key))
+    record = listener.next_record()
+    world.s3.put_bucket_notification_configuration(Bucket=NEAR, NotificationConfiguration={})
+    role = world.iam.get_role(RoleName=world.role_of("ReplicateFunctionName"))["Role"]["RoleId"]
+    assert role.startswith("AROA")
+    assert principal_of(record) == f"AWS:{role}:{world.stack.outputs['ReplicateFunctionName']}"
+
+
+# -- object lock and storage class
+
+
+def test_a_copy_has_the_lock_and_the_class_of_its_own_headers(world: World) -> None:
+    bucket = f"locked-{world.name}"
+    world.make_bucket(bucket, ObjectLockEnabledForBucket=True)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    lock: Any = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
+    hold: Any = {"ObjectLockLegalHoldStatus": "ON"}
+    source = world.s3.put_object(Bucket=bucket, Key="source", StorageClass="STANDARD_IA", **lock, **hold)
+    copied_from: Any = {"Bucket": bucket, "Key": "source", "VersionId": source["VersionId"]}
+
+    world.s3.copy_object(Bucket=bucket, Key="bare", CopySource=copied_from)
+    bare = world.s3.head_object(Bucket=bucket, Key="bare")
+    assert not {"StorageClass", "ObjectLockMode", "ObjectLockLegalHoldStatus"} & bare.keys()
+
+    later: Any = {**lock, "ObjectLockRetainUntilDate": until + timedelta(days=1)}
+    world.s3.copy_object(Bucket=bucket, Key="own", CopySource=copied_from, StorageClass="GLACIER_IR", **later)
+    own = world.s3.head_object(Bucket=bucket, Key="own")
+    assert own["StorageClass"] == "GLACIER_IR"
+    assert own["ObjectLockMode"] == "GOVERNANCE"
+    assert own["ObjectLockRetainUntilDate"] == until + timedelta(days=1)
+    assert "ObjectLockLegalHoldStatus" not in own
+
+
+def test_an_upload_carries_its_lock_to_the_object(world: World) -> None:
+    bucket = f"locked-{world.name}"
+    world.make_bucket(bucket, ObjectLockEnabledForBucket=True)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    named: Any = {"Bucket": bucket, "Key": "parts"}
+    upload = world.s3.create_multipart_upload(
+        **named,
+        ObjectLockMode="COMPLIANCE",
+        ObjectLockRetainUntilDate=until,
+        ObjectLockLegalHoldStatus="ON",
+    )["UploadId"]
+    etag = world.s3.upload_part(**named, UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    world.s3.complete_multipart_upload(
+        **named, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    )
+    told = world.s3.head_object(**named)
+    assert (told["ObjectLockMode"], told["ObjectLockRetainUntilDate"]) == ("COMPLIANCE", until)
+    assert told["ObjectLockLegalHoldStatus"] == "ON"

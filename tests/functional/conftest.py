@@ -1,6 +1,7 @@
 """The world of the functional tests, fresh for each."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from moto import mock_aws
@@ -23,5 +24,7 @@ def count_small_objects_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    # The SDK waits before it repeats a request; what these tests look at is that it does.
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
     with mock_aws():
         yield World(monkeypatch)

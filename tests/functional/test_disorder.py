@@ -283,7 +283,7 @@ def test_a_refused_completion_is_parked_and_cleaned_up(one: World, small_parts: 
 def test_a_200_with_an_error_inside_is_no_success(one: World, small_parts: int) -> None:
     """I137."""
     one.deliver(one.put_parts("large", [bytes(small_parts)] * 2))
-    with faults(Fault("CompleteMultipartUpload", status=200, code="InternalError")):
+    with faults(Fault("CompleteMultipartUpload", status=200, code="InternalError", times=2)):
         one.drain()
     row = one.row("large")
     assert row.status == "PENDING"

@@ -243,14 +243,25 @@ class LargeCopy:
         return None
 
     def _complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Row:
+        """An upload can be completed once, so a request whose answer was lost may be sent again."""
         try:
-            with leased.sending():
-                published = complete_upload(leased.bucket, work, prepared.upload, prepared.parts)
+            return self._send_complete(leased, work, prepared)
+        except AmbiguousWrite:
+            found = leased.resolve()
+            if found is not None:
+                return adopt(leased, work, found)
+            leased.announce(work, prepared.upload)
+        try:
+            return self._send_complete(leased, work, prepared)
         except AmbiguousWrite:
             found = leased.resolve()
             if found is None:
                 raise
             return adopt(leased, work, found)
+
+    def _send_complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Row:
+        with leased.sending():
+            published = complete_upload(leased.bucket, work, prepared.upload, prepared.parts)
         return leased.account(work, prepared.upload.nonce, published)
 
     def _settle(self, leased: LeasedKey, work: Work, row: Row) -> Outcome:
@@ -266,7 +277,11 @@ class LargeCopy:
                 return sent
         if row.status is Status.FAILED:
             return park(self._engine, work, row)
-        return work.outcome(Result.REPLICATED, row)
+        replicated = work.outcome(Result.REPLICATED, row)
+        if work.change.follows:
+            # The upload has the tags its object had when it was started.
+            return hand_over(self._engine, work.with_upload(None), replicated)
+        return replicated
 
     @staticmethod
     def _stands_on_top(leased: LeasedKey, row: Row) -> bool:

@@ -76,14 +76,14 @@ class PassState:
             self.tell(work, RESULTS[row.status], row, reason=row.status)
 
     def replicated(self, work: Work, row: Row) -> None:
-        """Tags come with the copy, an ACL does not."""
-        if work.change.kind is ChangeKind.ACL_CHANGED and row.live:
-            self.follow(work, row)
+        """No copy brings an ACL, and an upload the tags its object had when it was started."""
+        if work.change.follows and row.live:
+            self.follow(work, row, Result.REPLICATED)
         else:
             self.tell(work, Result.REPLICATED, row)
 
-    def follow(self, work: Work, row: Row) -> None:
-        """Tags or ACL have changed since the version was replicated."""
+    def follow(self, work: Work, row: Row, result: Result = Result.UPDATED) -> None:
+        """Tags or ACL have changed since the version was replicated, or while it was."""
         assert row.replica is not None
         try:
             # They can be read whatever has become of the content, in an archive for example.
@@ -100,7 +100,7 @@ class PassState:
                 self.leased.set_row(
                     work.version_id, replace(row, reason=None, detail=None, due=None, attempts=0)
                 )
-            self.tell(work, Result.UPDATED, row)
+            self.tell(work, result, row)
 
     def fail(self, work: Work, failure: ReplicationError) -> None:
         """The row, or the message, of a work that failed."""
@@ -108,7 +108,7 @@ class PassState:
         settled = row is not None and row.final
         if row is not None and settled and work.change.prepare:
             self._fail_preparing(work, row, failure)
-        elif settled or work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE):
+        elif settled or work.change.follows or work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE):
             self._fail_as_it_came(work, row, failure)
         elif isinstance(failure, SourceGone) and row is not None and row.live:
             # A replica that could not be verified: it stays, and its row goes on saying so.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from s3replicator.decisions.events import ChangeKind
 from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError
-from s3replicator.decisions.ledger import Row
+from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.outcome import Result
 from s3replicator.usecases.endings import busy, discard_upload
 from s3replicator.usecases.pass_state import RESULTS, PassState
@@ -73,7 +73,9 @@ def _sum_up(state: PassState, settlement: Settlement, work: Work, deleted: Mappi
         state.duplicate(work, row)
     else:
         assert row is not None
-        state.tell(work, RESULTS[row.status], row)
+        # A row that waits brings the version, but knows of no tags or ACL that an upload would miss.
+        waits = work.change.follows and row.status is Status.PENDING
+        state.tell(work, Result.DEFERRED if waits else RESULTS[row.status], row)
 
 
 def _sum_up_deletion(state: PassState, settlement: Settlement, work: Work, version_id: str) -> None:

@@ -93,7 +93,8 @@ class Work:
         return not self.source.missing_metadata and has_room(metadata, self.stamp(nonce))
 
     def row(self, status: Status, old: Row | None = None) -> Row:
-        """A row for this version; what an earlier attempt left at the destination is kept in it."""
+        """A row for this version; what an earlier attempt left at the destination is kept in it, and what
+        it knew of a source that cannot be read any more."""
         fresh = Row(
             kind=self.kind,
             status=status,
@@ -105,6 +106,7 @@ class Work:
             return fresh
         return replace(
             fresh,
+            order=old.order if self.source is None else fresh.order,
             replica=old.replica,
             nonce=old.nonce,
             doubt=old.doubt,
