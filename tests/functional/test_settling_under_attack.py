@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from s3replicator import telemetry
-from s3replicator.decisions.outcome import Outcome
+from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.usecases import leased_key
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.world import ONE, SOURCE, TABLE, Event, World
@@ -387,7 +387,7 @@ def test_a_version_is_counted_once_as_replicated(one: World, told: list[Outcome]
     one.deliver(first, one.tag(first, a="b"))
     one.deliver(*one.take("dead-letter"), to="retry")
 
-    assert Counter(outcome.result for outcome in told)["Replicated"] == 2
+    assert Counter(outcome.result for outcome in told)[Result.REPLICATED] == 2
 
 
 def test_a_version_copied_again_is_not_counted_again(one: World, told: list[Outcome]) -> None:
@@ -396,7 +396,7 @@ def test_a_version_copied_again_is_not_counted_again(one: World, told: list[Outc
     one.deliver(first)
     one.deliver(second, *one.take("dead-letter"), to="retry")
 
-    assert Counter(outcome.result for outcome in told)["Replicated"] == 2
+    assert Counter(outcome.result for outcome in told)[Result.REPLICATED] == 2
 
 
 def test_what_cannot_be_sent_to_the_large_lane_comes_again(one: World, small_parts: int) -> None:

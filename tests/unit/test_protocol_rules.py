@@ -16,11 +16,12 @@ from s3replicator.decisions.ledger import LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.plan import SINGLE_COPY_LIMIT
 from s3replicator.decisions.settling import Publish, Sides, Wish, decide
 from s3replicator.decisions.versions import Kind, ListedVersion, Tag
+from s3replicator.usecases.by_hand import ByHand, Request
 from tests.unit.protocol.invariants import problems_of
 from tests.unit.protocol.memory_bucket import MemoryBucket, UploadOrder, Version
 from tests.unit.protocol.memory_queues import Letter, Queue
 from tests.unit.protocol.scheduler import Fate, Worker
-from tests.unit.protocol.world import REPLICA, Terms, World
+from tests.unit.protocol.world import REPLICA, SOURCE, Terms, World
 
 KEY: Final = "key"
 LARGE: Final = SINGLE_COPY_LIMIT + 1
@@ -29,19 +30,36 @@ LARGE: Final = SINGLE_COPY_LIMIT + 1
 FAULTS: Final = (Fate.REFUSED, Fate.LOST, Fate.DIES_BEFORE, Fate.DIES_AFTER)
 
 
-@dataclass
-class Stage:
-    """One key of a world, and the one request that goes wrong: the one with the number ``at``."""
+class FaultyWorld(World):
+    """One request goes wrong in it, the one with the number ``at``; ``sent`` counts them."""
 
-    world: World
-    fault: Fate = Fate.DONE
-    at: int = -1
-    #: How many requests there have been.
-    sent: int = 0
+    def __init__(self, terms: Terms, fault: Fate = Fate.DONE, at: int = -1) -> None:
+        super().__init__(terms)
+        self.sent = 0
+        self._fault, self._at = fault, at
+
+    def step(self, worker: Worker, fate: Fate = Fate.DONE) -> None:
+        if self.sent == self._at and fate is Fate.DONE:
+            fate = self._fault
+        self.sent += 1
+        super().step(worker, fate)
+
+    def settle_by_hand(self, key: str) -> None:
+        """An operator asks for it, whatever comes of that."""
+        name = self._name()
+        by_hand = ByHand(self._engine(name, 60), self._rules, SOURCE)
+        self.finish(self._start(name, lambda until: by_hand.settle(Request(SOURCE, key), until), 300))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One key of a world."""
+
+    world: FaultyWorld
 
     @classmethod
     def of(cls, **terms: Any) -> "Stage":
-        return cls(World(Terms(**terms)))
+        return cls(FaultyWorld(Terms(**terms)))
 
     # -- the source; every act is answered by the letter that tells of it
 
@@ -83,7 +101,7 @@ class Stage:
 
     def deliver(self, *letters: Letter, queue: Queue = Queue.INGEST) -> None:
         """One batch; whatever becomes of it."""
-        self.finish(self.take(*letters, queue=queue))
+        self.world.finish(self.take(*letters, queue=queue))
 
     def drain(self) -> None:
         """The other functions do what has been sent to them."""
@@ -92,20 +110,14 @@ class Stage:
                 for letter in self.world.queues.waiting(queue):
                     self.deliver(letter, queue=queue)
 
-    def finish(self, worker: Worker) -> None:
-        while worker.call is not None:
-            fate = self.fault if self.sent == self.at else Fate.DONE
-            self.sent += 1
-            self.world.step(worker, fate)
-
     def until(self, worker: Worker, request: str, times: int = 1) -> Worker:
-        """Let a worker go on until it is about to send a request for the so-manyth time."""
-        while True:
-            assert worker.call is not None, f"{worker.name} has ended without {request}"
+        """Let a worker go on until it is about to send a request for the so-manyth time, or has ended."""
+        while worker.call is not None:
             times -= worker.call.name == request
             if not times:
-                return worker
+                break
             self.world.step(worker)
+        return worker
 
     def dies_before(self, worker: Worker, request: str, times: int = 1) -> None:
         self.world.step(self.until(worker, request, times), Fate.DIES_BEFORE)
@@ -131,6 +143,7 @@ class Stage:
 
     def comes_to_rest(self) -> None:
         """Everything waiting is worked on, and what must be so then is so."""
+        self.lease_runs_out()
         self.world.run_dry()
         assert problems_of(self.world.quiet(KEY, reconciled=False)) == []
 
@@ -320,8 +333,42 @@ def large_and_overtaken(stage: Stage) -> None:
     for sent in stage.world.queues.waiting(Queue.LARGE):
         copying = stage.until(stage.take(sent, queue=Queue.LARGE), "lease")
         stage.deliver(small)
-        stage.finish(copying)
+        stage.world.finish(copying)
     stage.drain()
+
+
+def tags(stage: Stage) -> None:
+    stage.deliver(stage.put())
+    for colour in ("red", "green"):
+        stage.deliver(stage.tag(0, colour))
+
+
+def tags_of_what_is_being_copied(stage: Stage) -> None:
+    """The upload has been started with the tags from before."""
+    stage.deliver(stage.put(LARGE))
+    for sent in stage.world.queues.waiting(Queue.LARGE):
+        copying = stage.until(stage.take(sent, queue=Queue.LARGE), "copy_part")
+        stage.deliver(stage.tag(0, "red"))
+        stage.world.finish(copying)
+    stage.drain()
+
+
+def tags_of_a_late_version(stage: Stage) -> None:
+    late, new = stage.put(), stage.put()
+    stage.deliver(new)
+    stage.deliver(stage.tag(1, "red"))
+    stage.deliver(late)
+    stage.drain()
+
+
+def settled_by_hand(stage: Stage) -> None:
+    """Nobody has told of anything, and whoever asks in vain asks again."""
+    for letter in (stage.put(), stage.put(LARGE), stage.put(), stage.mark()):
+        stage.world.lose(letter)
+    for _ in range(2):
+        stage.world.settle_by_hand(KEY)
+        stage.lease_runs_out()
+        stage.drain()
 
 
 DELETES: Final = Terms(version_deletes=True)
@@ -351,6 +398,10 @@ STORIES: Final = {
     "late below a large version": Story(late_below_a_large_version),
     "late below a large version that is gone": Story(late_below_a_large_version_that_is_gone),
     "large and overtaken": Story(large_and_overtaken),
+    "tags": Story(tags),
+    "tags of what is being copied": Story(tags_of_what_is_being_copied),
+    "tags of a late version": Story(tags_of_a_late_version),
+    "settled by hand": Story(settled_by_hand),
 }
 
 
@@ -359,10 +410,10 @@ STORIES: Final = {
 def test_whatever_request_goes_wrong_the_key_converges(story: Story, fault: Fate) -> None:
     at = 0
     while True:
-        stage = Stage(World(story.terms), fault, at)
+        stage = Stage(FaultyWorld(story.terms, fault, at))
         expected = story.tell(stage)
         stage.comes_to_rest()
-        if stage.sent <= at:
+        if stage.world.sent <= at:
             assert shown(stage.world.replica) == (expected or shown(stage.world.source))
             return
         at += 1
@@ -536,9 +587,9 @@ def test_a_key_is_held_by_one_worker() -> None:
     stage.world.duplicate(Queue.INGEST, letter)
     one, other = (stage.take(each) for each in stage.world.queues.waiting(Queue.INGEST))
     stage.until(one, "copy")
-    stage.finish(other)
+    stage.world.finish(other)
     assert stage.replicas() == []
-    stage.finish(one)
+    stage.world.finish(one)
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)
 
@@ -549,7 +600,7 @@ def test_a_message_whose_key_is_held_comes_again() -> None:
     worker = stage.until(stage.take(first), "copy")
     stage.deliver(second)
     assert stage.world.queues.waiting(Queue.INGEST) == [second]
-    stage.finish(worker)
+    stage.world.finish(worker)
     stage.comes_to_rest()
 
 
@@ -558,7 +609,7 @@ def test_settling_by_hand_waits_for_the_lease() -> None:
     worker = stage.until(stage.take(stage.put()), "copy")
     stage.world.reconcile(KEY)
     assert stage.replicas() == []
-    stage.finish(worker)
+    stage.world.finish(worker)
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)
 
@@ -578,7 +629,7 @@ def test_tags_are_those_of_the_moment_they_are_written() -> None:
     stage.deliver(stage.put())
     red = stage.until(stage.take(stage.tag(0, "red")), "lease")
     stage.deliver(stage.tag(0, "green"))
-    stage.finish(red)
+    stage.world.finish(red)
     [replica] = stage.replicas()
     assert replica.contents is not None
     assert replica.contents.tags == {Tag("colour", "green")}
@@ -589,8 +640,31 @@ def test_nothing_is_published_that_may_outlive_its_worker() -> None:
     stage = Stage.of()
     worker = stage.until(stage.take(stage.put()), "lease")
     stage.world.clock.sleep(40)
-    stage.finish(worker)
+    stage.world.finish(worker)
     assert stage.replicas() == []
+    stage.comes_to_rest()
+
+
+def test_a_lease_outlives_its_worker() -> None:
+    """Its last request may still be under way at S3."""
+    stage = Stage.of()
+    letter = stage.put()
+    worker = stage.until(stage.take(letter), "copy")
+    stage.world.wait(70)
+    assert worker.dead
+    stage.deliver(letter)
+    assert stage.replicas() == []
+    stage.comes_to_rest()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+
+
+def test_whoever_resolves_has_the_key_looked_after() -> None:
+    """The copy whose answer was lost may not be all that went wrong: the second function looks."""
+    stage = Stage.of()
+    stage.world.step(stage.until(stage.take(stage.put()), "copy"), Fate.LOST)
+    for worker in list(stage.world.scheduler.workers):
+        stage.world.finish(worker)
+    assert len(stage.world.queues.waiting(Queue.DEAD_LETTER)) == 1
     stage.comes_to_rest()
 
 
@@ -604,7 +678,7 @@ def test_what_takes_the_place_of_a_replica_is_known_before_it_goes() -> None:
     top, _, before = stage.replicas()
     newest = stage.rows()[0]
     assert (newest.replica, newest.left) == (top.version_id, (before.version_id,))
-    stage.finish(worker)
+    stage.world.finish(worker)
     stage.comes_to_rest()
 
 
@@ -615,7 +689,7 @@ def test_a_delete_that_overtakes_its_create_is_remembered() -> None:
     worker = stage.until(stage.take(stage.mark()), "lease")
     stage.deliver(stage.purge())
     stage.drain()
-    stage.finish(worker)
+    stage.world.finish(worker)
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)
 
@@ -703,3 +777,28 @@ def test_what_an_unverified_replica_replaced_is_kept() -> None:
     )
     listed = [ListedVersion(name, Kind.OBJECT, 0) for name in ("new", "old")]
     assert decide({"a": row}, Sides([ListedVersion("a", Kind.OBJECT, 0)], listed), Wish()) is None
+
+
+def gone(at: float, replica: str, sequencer: str | None = None) -> Row:
+    """Of a version that the source no longer lists; without a sequencer only its time orders it."""
+    return Row(Kind.OBJECT, Status.COMPLETED, OrderFacts(sequencer, at), replica=replica)
+
+
+def test_in_a_tie_what_the_source_shows_is_shown() -> None:
+    """Within a second nobody can tell which was newer, the version that is gone or the newest listed one."""
+    rows = {"gone": gone(1, "rg"), "listed": gone(1, "rl")}
+    destination = [ListedVersion(name, Kind.OBJECT, 0) for name in ("rg", "rl")]
+    sides = Sides([ListedVersion("listed", Kind.OBJECT, 0)], destination)
+    assert decide(rows, sides, Wish()) == Publish("listed")
+
+
+def test_a_tie_with_one_version_does_not_undo_what_is_known_of_another() -> None:
+    """The marker is newer than the late version, and both were there in the same second as an upload."""
+    rows = {
+        "upload": gone(1, "ru"),
+        "late": Row(Kind.OBJECT, Status.COMPLETED, OrderFacts("0A", 1), replica="rl"),
+        "marker": gone(1, "rm", sequencer="0B"),
+    }
+    destination = [ListedVersion(name, Kind.OBJECT, 0) for name in ("rl", "ru", "rm")]
+    sides = Sides([ListedVersion("late", Kind.OBJECT, 0)], destination)
+    assert decide(rows, sides, Wish()) == Publish("marker")
