@@ -461,3 +461,105 @@ def test_a_replica_nobody_could_look_at_is_verified_by_hand(one: World) -> None:
     one.settle("key")
     assert one.row("key").reason is None
     assert one.ledger.count_open(ONE) == 0
+
+
+def replicas_of(version: str, *, proven: bool) -> Any:
+    """Whether the answer to a copy of this version shows that it is exact."""
+    return lambda source, *_: (source.ref.version_id == version) is proven
+
+
+def test_the_last_good_replica_stays_while_an_unverified_one_stands_above_it(one: World) -> None:
+    late, newer = one.put("key", b"late"), one.put("key", b"newer")
+    deliver(one, newer)
+    one.deliver(late)
+    version = one.version_of(newer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leased_key, "is_proven", replicas_of(version, proven=False))
+        patch.setattr(leased_key, "is_disproven", replicas_of(version, proven=True))
+        one.drain()
+    good = one.rows("key")[1].left
+    assert len(good) == 1
+    with faults(Fault("CopyObject", times=99, **SLOW)):
+        one.settle("key")
+    assert one.rows("key")[1].left == good
+
+
+def test_an_unverified_replica_is_never_certified_by_itself(
+    one: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = one.put("key")
+    with monkeypatch.context() as unverified:
+        unverified.setattr(leased_key, "is_proven", lambda *_: False)
+        unverified.setattr(leased_key, "is_disproven", lambda *_: True)
+        one.deliver(put)
+    unreadable = Fault("GetObject", times=99, when=to_bucket(SOURCE), **DENIED)
+    with faults(Fault("HeadObject", times=99, when=to_bucket(SOURCE), **DENIED), unreadable):
+        one.settle("key")
+    assert one.row("key").status == "FAILED"
+
+
+@pytest.mark.parametrize("operation", ["CopyObject", "DeleteObject"])
+def test_what_cannot_be_put_right_in_all_its_attempts_is_parked_once(one: World, operation: str) -> None:
+    late, newer = one.put("key", b"late"), one.put("key", b"newer")
+    deliver(one, newer)
+    one.deliver(late)
+    version = one.version_of(newer)
+
+    def when(request: Any) -> bool:
+        return operation == "DeleteObject" or version in str(request.headers)
+
+    with faults(Fault(operation, times=9999, when=when, **SLOW)):
+        bodies = one.take("dead-letter")
+        for _ in range(8):
+            failed = one.deliver(*bodies, to="retry").failed if bodies else []
+            bodies = [bodies[number] for number in failed]
+            _make_all_due(one)
+            one.sweep()
+            bodies += one.take("dead-letter")
+    assert len(one.parked()) == 1
+    assert not bodies
+
+
+def test_what_was_left_out_and_is_no_longer_selected_stays_so(world: World) -> None:
+    world.rules(
+        {
+            "Extensions": {"VersionDeletes": {"Status": "Enabled"}, "LateVersions": "Skip"},
+            "Filter": {"Tag": {"Key": "k", "Value": "v"}},
+        }
+    )
+    first, second = world.put("key", b"first", Tagging="k=v"), world.put("key", b"second", Tagging="k=v")
+    deliver(world, second, first)
+    world.tag(first, k="other")
+    deliver(world, world.purge(second))
+    let_time_pass(world)
+
+    assert world.at_rest("key")
+    assert [row.status for row in world.rows("key")] == ["SUPERSEDED", "TOMBSTONE"]
+    assert world.parked() == []
+
+
+def test_a_prepared_upload_that_comes_twice_leaves_the_row_as_it_is(one: World, small_parts: int) -> None:
+    large_to_be_copied_again(one, small_parts)
+    [prepare] = one.take("large")
+    one.deliver(prepare, to="replicate_large")
+    one.drain()
+    for number in range(3):
+        deliver(one, one.put("key", str(number).encode()))
+    with faults(Fault("HeadObject", times=99, **SLOW)):
+        one.deliver(prepare, to="replicate_large")
+
+    assert let_time_pass(one) == 0
+    assert one.ledger.count_open(ONE) == 0
+
+
+def test_a_duplicate_that_fails_keeps_the_upload_of_the_row(one: World, small_parts: int) -> None:
+    event = one.put_parts("key", [bytes(small_parts), b"rest"])
+    one.deliver(event)
+    with faults(Fault("UploadPartCopy", times=99, **SLOW)):
+        one.drain()
+    with faults(Fault("HeadObject", times=99, **SLOW)):
+        one.deliver(event)
+    let_time_pass(one)
+
+    assert one.open_uploads() == 0
+    assert one.row("key").status == "COMPLETED"

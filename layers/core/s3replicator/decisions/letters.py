@@ -76,7 +76,7 @@ def parked(
         "lastFailure": _iso(row.last_failure),
         "requestId": row.request_id,
     }
-    envelope = {**said, "detail": row.detail}
+    envelope = {**said, "detail": row.detail, "settle": change.kind is ChangeKind.SETTLE or None}
     attributes = {name: str(value) for name, value in said.items() if value not in (None, "")}
     return event(change.record, envelope), attributes
 

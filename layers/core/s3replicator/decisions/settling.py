@@ -262,7 +262,7 @@ class _Key:
 
     def removable(self) -> Iterator[Remove]:
         for vid, row in self.rows.items():
-            if row.status is Status.FAILED and row.live:
+            if row.live and not row.final:
                 # Its replica could not be verified: what it was to replace may be the only good one.
                 continue
             for left in row.left:

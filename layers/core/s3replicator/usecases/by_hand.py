@@ -114,12 +114,12 @@ class ByHand:
         leased.withdraw()
         leased.release()
         report.outcomes += [_failed(leased.key, failure) for failure in failures]
-        report.outcomes += self._send(leased, settlement)
         for result, versions in (
             (Result.REPLICATED, settlement.published),
             (Result.REMOVED, settlement.removed),
         ):
             report.outcomes += [_outcome(leased.key, result, version_id=vid) for vid in sorted(versions)]
+        report.outcomes += self._send(leased, settlement)
 
     def _send(self, leased: LeasedKey, settlement: Settlement) -> list[Outcome]:
         sent = [

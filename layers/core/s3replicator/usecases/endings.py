@@ -51,7 +51,7 @@ def failed_row(engine: Engine, work: Work, old: Row | None, failure: Replication
         first_failure=(again.first_failure if again else None) or now,
         last_failure=now,
         due=due,
-        upload=work.change.upload if status is Status.PENDING else None,
+        upload=(work.change.upload or (old.upload if old else None)) if status is Status.PENDING else None,
     )
 
 

@@ -257,6 +257,8 @@ class LeasedKey:
         return replace(
             retired(fresh),
             status=Status.COMPLETED,
+            # From when the source was read; an event that came later knows less.
+            order=intent.order,
             replica=replica,
             nonce=intent.nonce,
             doubt=doubt,

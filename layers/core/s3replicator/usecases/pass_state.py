@@ -107,7 +107,8 @@ class PassState:
         row = self.leased.row(work.version_id)
         settled = row is not None and row.final
         if row is not None and settled and work.change.prepare:
-            self._fail_preparing(work, row, failure)
+            awaited = row.reason == Reason.OUT_OF_ORDER
+            self._fail_preparing(work, row, failure) if awaited else self.duplicate(work, row)
         elif settled or work.change.follows or work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE):
             self._fail_as_it_came(work, row, failure)
         elif isinstance(failure, SourceGone) and row is not None and row.live:

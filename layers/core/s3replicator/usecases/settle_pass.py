@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from s3replicator.decisions.events import ChangeKind
-from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError
+from s3replicator.decisions.failures import Reason, ReplicationError
 from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.outcome import Result
 from s3replicator.usecases.endings import busy, discard_upload
@@ -27,8 +27,7 @@ def settle(state: PassState, works: Sequence[Work]) -> None:
                 _admit(state, settlement, work)
         settlement.run()
     except Unfinished as stopped:
-        due = any(row.due is not None for row in state.leased.rows().values())
-        if stopped.failure.reason is Reason.BUSY or (isinstance(stopped.failure, RetryableError) and not due):
+        if stopped.failure.reason is Reason.BUSY:
             state.outcomes.append((state.works[0], busy(state.works[0])))
     except ReplicationError as failure:
         broken = failure

@@ -13,12 +13,14 @@ from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration, LateVersions, Rule
 from s3replicator.decisions.failures import (
     AmbiguousWrite,
+    NotEligible,
     Reason,
     ReplicationError,
     RetryableError,
     SourceGone,
 )
-from s3replicator.decisions.ledger import Row, Status, recency
+from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency
+from s3replicator.decisions.order import decidedly_newer
 from s3replicator.decisions.plan import plan_copy
 from s3replicator.decisions.rules import contenders
 from s3replicator.decisions.settling import (
@@ -99,8 +101,9 @@ class Settlement:
     _failed: set[str] = field(default_factory=set)
     _kept: set[str] = field(default_factory=set)
     _tries: Counter[str] = field(default_factory=Counter)
-    #: Why something is not as it should be.
+    #: Why something is not as it should be, and whose rows say so.
     _held_up: ReplicationError | None = None
+    _stuck: dict[str, Row] = field(default_factory=dict)
     #: Something is known here that the ledger does not say yet.
     _unsaid: bool = True
 
@@ -118,6 +121,7 @@ class Settlement:
                 case Remove(version_id, replica):
                     self._remove(version_id, replica)
         if self._held_up is not None:
+            self._say_why()
             raise Unfinished(self._held_up)
         self._finish()
 
@@ -162,14 +166,18 @@ class Settlement:
         """Somebody deleted this version at the source: if the rules replicate that, its replica goes.
         Returns the version's name."""
         rows = self.leased.rows()
-        vid = self._newest_null(rows) if is_null(work.version_id) else work.version_id
+        vid = self._deleted_null(rows, work.order) if is_null(work.version_id) else work.version_id
         if not self.sides().lists(vid) and vid != NULL:
             self.purge(vid, rows.get(vid) or tombstone(work.row(Status.PENDING)))
         return vid
 
-    def _newest_null(self, rows: Mapping[str, Row]) -> str:
-        """Those before it were overwritten, which deletes nothing at the destination."""
-        gone = [vid for vid in rows if is_null(vid) and not self.sides().lists(vid)]
+    def _deleted_null(self, rows: Mapping[str, Row], deleted: OrderFacts) -> str:
+        """The newest before it was deleted. Those older still were overwritten, which deletes nothing."""
+        gone = [
+            vid
+            for vid, row in rows.items()
+            if is_null(vid) and not self.sides().lists(vid) and not decidedly_newer(row.order, deleted)
+        ]
         return max(gone, key=lambda vid: recency(rows[vid].order), default=NULL)
 
     def purge(self, version_id: str, row: Row) -> None:
@@ -241,13 +249,14 @@ class Settlement:
                 self._look_again(version_id, failure)
                 self.engine.clock.sleep(self.engine.dice.random())
         except ReplicationError as failure:
-            if row.live and work.may_copy_replica and not isinstance(failure, RetryableError):
+            verified = row.live and row.final
+            if verified and work.may_copy_replica and not isinstance(failure, RetryableError):
                 self.works[version_id] = replace(work, failure=failure)
             else:
                 self._give_up(work, row, failure)
         else:
             self._unsaid = True
-            if had_none:
+            if had_none and row.final:
                 self.published.add(version_id)
             self._published(work, row)
 
@@ -282,15 +291,16 @@ class Settlement:
     def _give_up(self, work: Work, row: Row, failure: ReplicationError) -> None:
         """The version is left out for now. One that has a replica in the wrong place, and will not be refused
         for long, is waited for: what should stand above it would have to be copied twice."""
-        if row.final:
+        self._failed.add(work.version_id)
+        if row.status is Status.COMPLETED:
             self._hold_up(work, row, failure)
             if row.live and isinstance(failure, RetryableError):
                 raise Unfinished(failure)
-            self._failed.add(work.version_id)
+            return
+        if row.status is Status.SUPERSEDED and isinstance(failure, NotEligible):
             return
         failed = failed_row(self.engine, work, row, failure)
         self._set(work.version_id, failed)
-        self._failed.add(work.version_id)
         if failed.status is not Status.PENDING:
             discard_upload(self.engine, work)
         if failed.status is Status.FAILED:
@@ -300,9 +310,19 @@ class Settlement:
         stuck = stuck_row(self.engine, row, failure)
         self._set(work.version_id, stuck)
         self._held_up = failure
+        self._stuck[work.version_id] = stuck
         # Once is enough: it is looked at again with every change of the key.
-        if stuck.due is None and row.reason != failure.reason and not row.lost:
+        is_new = row.due is not None or row.reason != failure.reason
+        if stuck.due is None and is_new and not row.lost:
             self.parked.append((work, stuck))
+
+    def _say_why(self) -> None:
+        """In the rows, whatever else has become of them since."""
+        for vid, stuck in self._stuck.items():
+            row = self.leased.row(vid)
+            if row is not None and row.reason is None:
+                told = replace(row, reason=stuck.reason, detail=stuck.detail, due=stuck.due)
+                self._set(vid, replace(told, attempts=stuck.attempts))
 
     def _have_prepared(self, work: Work, row: Row, needed: Work | None) -> None:
         """What has no replica yet is left out until its upload is ready; what has one is waited for."""
@@ -363,7 +383,8 @@ class Settlement:
                 # What was in its way is gone.
                 if row.upload is not None:
                     discard_upload(self.engine, self._as_told(vid, row))
-                self._set(vid, replace(row, reason=None, detail=None, due=None, attempts=0, upload=None))
+                locked = Reason.DST_OBJECT_LOCKED if row.blocked else None
+                self._set(vid, replace(row, reason=locked, detail=None, due=None, attempts=0, upload=None))
         head = self.leased.head.with_top_of(self.leased.rows())
         self.leased.head = replace(head, unsettled=False)
 
@@ -375,7 +396,8 @@ class Settlement:
         if work is None:
             change = self._as_told(version_id, row).change
             [work] = Router(self.engine.source).route(change, self.configuration)
-        if row.live and work.failure is not None and not isinstance(work.failure, RetryableError):
+        final = work.failure is not None and not isinstance(work.failure, RetryableError)
+        if final and row.live and row.final:
             work = self._from_replica(work, row)
         self.works[version_id] = work
         return work

@@ -57,4 +57,5 @@ class Sweep:
 
     def _is_outdated(self, item: DueItem) -> bool:
         """Whoever moved the row out of the head died before the head said so, and others went on."""
-        return any(self._ledger.peek(item.key, version_id) != row for version_id, row in item.rows.items())
+        head, _ = self._ledger.history(item.key)
+        return head is not None and not head.rows.keys().isdisjoint(item.rows)
