@@ -105,11 +105,19 @@ class PassState:
     def fail(self, work: Work, failure: ReplicationError) -> None:
         """The row, or the message, of a work that failed."""
         row = self.leased.row(work.version_id)
-        settled = row is not None and row.final
-        if row is not None and settled and work.change.prepare:
-            awaited = row.reason == Reason.OUT_OF_ORDER
-            self._fail_preparing(work, row, failure) if awaited else self.duplicate(work, row)
-        elif settled or work.change.follows or work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE):
+        if row is None or not row.final or not work.change.prepare:
+            self.fail_on_key(work, failure)
+        elif row.reason == Reason.OUT_OF_ORDER:
+            self._fail_preparing(work, row, failure)
+        else:
+            # Nobody waits for the upload any more.
+            self.duplicate(work, row)
+
+    def fail_on_key(self, work: Work, failure: ReplicationError) -> None:
+        """The same where the failure is not the work's own: somebody has to come back in any case."""
+        row = self.leased.row(work.version_id)
+        only_told_by_message = work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE)
+        if (row is not None and row.final) or work.change.follows or only_told_by_message:
             self._fail_as_it_came(work, row, failure)
         elif isinstance(failure, SourceGone) and row is not None and row.live:
             # A replica that could not be verified: it stays, and its row goes on saying so.

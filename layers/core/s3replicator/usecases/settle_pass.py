@@ -41,7 +41,7 @@ def settle(state: PassState, works: Sequence[Work]) -> None:
     if broken is not None:
         # The key could not be looked at, or recorded: somebody has to come back, whatever else was done.
         for work in [work for work in untold if not state.is_told(work)] or state.works[:1]:
-            state.fail(work, broken)
+            state.fail_on_key(work, broken)
 
 
 def _admit(state: PassState, settlement: Settlement, work: Work) -> None:
