@@ -1,0 +1,615 @@
+"""Every rule of the protocol as the change that breaks it.
+
+A mutant names the text it replaces. Where that text has moved, ``tests/unit/test_mutants.py`` says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+PACKAGE: Final = "layers/core/s3replicator"
+
+# Where a mutant is looked for: files, the quick ones first.
+DECISIONS: Final = (
+    "tests/unit/test_settling.py",
+    "tests/unit/test_order.py",
+    "tests/unit/test_ledger.py",
+)
+RULES: Final = ("tests/unit/test_protocol_rules.py",)
+LONGER_RUN: Final = ("tests/mutants/longer_run.py",)
+#: What runs the use cases in memory.
+IN_MEMORY: Final = (*RULES, *LONGER_RUN)
+#: The real functions on a world that is mocked below the SDK.
+FUNCTIONS: Final = ("tests/functional/test_protocol_rules.py",)
+LEDGER: Final = ("tests/functional/test_ledger_adapter.py",)
+S3: Final = ("tests/functional/test_s3_adapters.py",)
+CALLS: Final = ("tests/functional/test_api_calls.py",)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """``file`` is relative to the package."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, text: str) -> str:
+        """Raises ``ValueError`` unless there is exactly one place to change."""
+        found = text.count(self.old)
+        if found != 1:
+            raise ValueError(f"{self.file} holds this {found} times, not once: {self.old!r}")
+        return text.replace(self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """``rule`` is what the protocol says and the mutant does not obey."""
+
+    name: str
+    rule: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+
+def _mutant(name: str, rule: str, *edits: Edit, tests: Sequence[str] = IN_MEMORY) -> Mutant:
+    return Mutant(name, rule, edits, tuple(tests))
+
+
+MUTANTS: Final = (
+    # -- the intent
+    _mutant(
+        "intent-overwritten",
+        "an open intent is never overwritten by the next holder of the lease",
+        Edit("adapters/ledger.py", "#intent = if_not_exists(#intent, :intent)", "#intent = :intent"),
+        tests=LEDGER,
+    ),
+    _mutant(
+        "intent-of-another-version",
+        "every visible write has an intent of its own",
+        Edit(
+            "usecases/leased_key.py",
+            "if intent is None or intent.version_id != work.version_id or upload is not None:",
+            "if intent is None:",
+        ),
+    ),
+    _mutant(
+        "intent-kept-in-memory",
+        "a visible write is announced in the ledger before it is sent",
+        Edit(
+            "usecases/leased_key.py",
+            "self._put(replace(self.head, intent=intent))",
+            "self.head = replace(self.head, intent=intent)",
+        ),
+    ),
+    _mutant(
+        "nonce-per-version",
+        "every visible write has a nonce of its own",
+        Edit(
+            "usecases/leased_key.py",
+            "nonce, at = self._engine.dice.token(), self._engine.clock.now()\n            intent =",
+            'nonce, at = f"of-{work.version_id}", self._engine.clock.now()\n            intent =',
+        ),
+    ),
+    _mutant(
+        "intent-without-order",
+        "the intent carries what orders its version",
+        Edit(
+            "usecases/work.py",
+            "            order=self.order,\n            unstamped_size",
+            "            order=OrderFacts(None, 0.0),\n            unstamped_size",
+        ),
+    ),
+    _mutant(
+        "intent-dropped-in-doubt",
+        "an intent stays open until it is known what became of its write",
+        Edit(
+            "usecases/leased_key.py",
+            "        except AmbiguousWrite:\n            raise\n        except ReplicationError:",
+            "        except ReplicationError:",
+        ),
+    ),
+    # -- adopting what an intent has made
+    _mutant(
+        "adopted-by-version",
+        "a replica is adopted by the nonce of its intent, not by its version alone",
+        Edit(
+            "usecases/leased_key.py",
+            "stamp.version_id == intent.version_id and stamp.nonce == intent.nonce",
+            "stamp.version_id == intent.version_id",
+        ),
+    ),
+    _mutant(
+        "newest-adopted",
+        "of several versions with the stamp the oldest is ours: the others are copies of it",
+        Edit("usecases/leased_key.py", "for version in reversed(listed)\n", "for version in listed\n"),
+    ),
+    _mutant(
+        "accounted-twice",
+        "an intent whose nonce a row has already is accounted for",
+        Edit(
+            "usecases/leased_key.py",
+            "if accounted is not None and accounted.nonce == intent.nonce:",
+            "if False:",
+        ),
+    ),
+    _mutant(
+        "marker-adopted-anywhere",
+        "a marker is adopted only from above everything the ledger knows",
+        Edit("usecases/leased_key.py", "if version.version_id in above and (", "if ("),
+    ),
+    _mutant(
+        "marker-adopted-from-before",
+        "nothing is adopted that is older than its intent",
+        Edit("usecases/leased_key.py", "            and version.last_modified >= since\n", ""),
+    ),
+    _mutant(
+        "clocks-agree",
+        "the destination's clock may be behind ours by a few seconds, and tells whole seconds only",
+        Edit("usecases/leased_key.py", "since = intent.at - SKEW", "since = intent.at"),
+    ),
+    _mutant(
+        "doubt-forgotten",
+        "a marker adopted by its place alone is in doubt",
+        Edit("usecases/leased_key.py", "return version.version_id, True", "return version.version_id, False"),
+    ),
+    _mutant(
+        "doubtful-marker-deleted",
+        "a replica in doubt is never removed, even if its version was deleted",
+        Edit("decisions/settling.py", "if row.purged and row.doubt:", "if False:"),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "doubtful-replica-left",
+        "a replica in doubt that is replaced is kept as a stray, not removed",
+        Edit("usecases/leased_key.py", "    if row.doubt:\n", "    if False:\n"),
+    ),
+    # -- unsettled
+    _mutant(
+        "settling-unmarked",
+        "a key is marked unsettled before the first step of a repair",
+        Edit(
+            "usecases/leased_key.py",
+            "self.head = replace(self.head, unsettled=True)",
+            "self.head = replace(self.head)",
+        ),
+    ),
+    _mutant(
+        "resolved-and-settled",
+        "whoever resolves an intent leaves the key unsettled",
+        Edit("usecases/leased_key.py", "intent=None, unsettled=True)", "intent=None)"),
+    ),
+    _mutant(
+        "upload-unmarked",
+        "a key is marked unsettled before an upload is completed",
+        Edit(
+            "usecases/large_copy.py",
+            "leased.head = replace(leased.head, unsettled=True)",
+            "leased.head = replace(leased.head)",
+        ),
+    ),
+    _mutant(
+        "duplicate-of-unclean-key",
+        "a duplicate is acknowledged only if nothing of its key is in doubt or unsettled",
+        Edit(
+            "adapters/ledger.py",
+            '    " AND attribute_not_exists(#intent) AND attribute_not_exists(#unsettled))"\n',
+            '    ")"\n',
+        ),
+        Edit("adapters/ledger.py", "row.final and head.clean:", "row.final:"),
+        tests=(*LEDGER, *FUNCTIONS),
+    ),
+    _mutant(
+        "clean-whatever-is-open",
+        "a key is clean only without an intent and without an unfinished repair",
+        Edit(
+            "decisions/ledger.py",
+            "return self.intent is None and not self.unsettled",
+            "return True",
+        ),
+    ),
+    _mutant(
+        "nobody-called",
+        "a key that is left unsettled sends for the function that may settle it",
+        Edit(
+            "usecases/key_pass.py",
+            "        if not self._settles and not leased.fit:\n",
+            "        if False:\n",
+        ),
+    ),
+    # -- the lease
+    _mutant(
+        "lease-not-exclusive",
+        "one worker at a time holds a key",
+        Edit("adapters/ledger.py", "OR #lease.#expires < :now)", "OR attribute_exists(#lease))"),
+        tests=LEDGER,
+    ),
+    _mutant(
+        "lease-shared",
+        "who does not get the lease does not work on the key",
+        Edit(
+            "usecases/leased_key.py",
+            "    if not isinstance(answer, Granted):\n        return answer, None\n",
+            "    if isinstance(answer, Held):\n"
+            "        head = engine.ledger.history(key)[0]\n"
+            "        return Granted(head), LeasedKey(engine, key, head.lease.token, head, intent)\n"
+            "    if not isinstance(answer, Granted):\n        return answer, None\n",
+        ),
+        Edit("usecases/leased_key.py", "DestinationBucket, Granted, ", "DestinationBucket, Granted, Held, "),
+    ),
+    _mutant(
+        "settled-by-hand-without-lease",
+        "settling by hand takes the lease, too",
+        Edit(
+            "usecases/by_hand.py",
+            "        if isinstance(answer, Conflict):\n",
+            "        head = self.engine.ledger.history(key)[0]\n"
+            "        if leased is None and head is not None and head.lease is not None:\n"
+            "            leased = LeasedKey(self.engine, key, head.lease.token, head, None)\n"
+            "        if isinstance(answer, Conflict):\n",
+        ),
+    ),
+    _mutant(
+        "held-acknowledged",
+        "a message whose key is held comes again",
+        Edit(
+            "usecases/key_pass.py",
+            "return done + [(later, busy(later)) for later in rest]",
+            "return done + [(later, later.outcome(Result.DUPLICATE)) for later in rest]",
+        ),
+    ),
+    _mutant(
+        "gone-acknowledged",
+        "a version that is gone takes the lease all the same: an intent for it may be open",
+        Edit(
+            "usecases/key_pass.py",
+            "            answer, leased = take_lease(self._engine, work, deadline)\n",
+            "            gone = Reason.SRC_VERSION_NOT_FOUND\n"
+            "            if work.failure is not None and work.failure.reason is gone:\n"
+            "                done.append((work, work.outcome(Result.GONE)))\n"
+            "                continue\n"
+            "            answer, leased = take_lease(self._engine, work, deadline)\n",
+        ),
+    ),
+    _mutant(
+        "tags-from-before-the-lease",
+        "tags are read under the lease",
+        Edit(
+            "usecases/key_pass.py",
+            "            answer, leased = take_lease(self._engine, work, deadline)\n",
+            "            if work.change.kind is ChangeKind.TAGGED and work.publishable:\n"
+            "                work.change.record['tags'] = self._engine.source.tags(work.change.ref)\n"
+            "            answer, leased = take_lease(self._engine, work, deadline)\n",
+        ),
+        Edit(
+            "usecases/pass_state.py",
+            "            follow(self.engine, self.leased.bucket, work.change, row.replica)\n",
+            "            early = work.change.record['tags']\n"
+            "            self.leased.bucket.put_tags(work.change.key, row.replica, early)\n",
+        ),
+        tests=RULES,
+    ),
+    _mutant(
+        "past-the-deadline",
+        "no visible write begins that may outlive its worker",
+        Edit(
+            "usecases/engine.py", "return self.clock.now() + self.timing.publish <= deadline", "return True"
+        ),
+    ),
+    _mutant(
+        "lease-without-grace",
+        "a lease outlives its worker until whatever it has sent is over",
+        Edit("usecases/leased_key.py", "deadline + engine.timing.grace)", "deadline)"),
+    ),
+    _mutant(
+        "ledger-written-without-lease",
+        "the head is written only by whoever holds the lease",
+        Edit(
+            "adapters/ledger.py",
+            '_HOLDS: Final = "#lease.#token = :token"',
+            '_HOLDS: Final = "(#lease.#token = :token OR NOT #lease.#token = :token)"',
+        ),
+        tests=LEDGER,
+    ),
+    _mutant(
+        "rows-without-generation",
+        "a row that has spilled is not overwritten by a worker that has lost its lease",
+        Edit(
+            "adapters/ledger.py",
+            "OR #generation <= :generation",
+            "OR #generation <= :generation OR #generation > :generation",
+        ),
+        tests=LEDGER,
+    ),
+    _mutant(
+        "generations-uncounted",
+        "every lease begins a new generation",
+        Edit("adapters/ledger.py", 'update += " ADD #generation :one"', "values.pop(':one')"),
+        tests=LEDGER,
+    ),
+    _mutant(
+        "failed-record-swallowed",
+        "nothing is acknowledged before the ledger says so",
+        Edit(
+            "usecases/key_pass.py",
+            "        leased.release()\n        state.send()\n",
+            "        try:\n"
+            "            leased.release()\n"
+            "        except Exception:\n"
+            "            pass\n"
+            "        state.send()\n",
+        ),
+    ),
+    _mutant(
+        "head-before-rows",
+        "rows are spilled before the head lets go of them",
+        Edit(
+            "usecases/leased_key.py",
+            "            self._engine.ledger.put_rows(self.key, head.source, head.generation, out)\n"
+            "        self._engine.ledger.write(self.key, self._token, small)\n",
+            "            pass\n"
+            "        self._engine.ledger.write(self.key, self._token, small)\n"
+            "        self._engine.ledger.put_rows(self.key, head.source, head.generation, out)\n",
+        ),
+    ),
+    _mutant(
+        "removed-before-recorded",
+        "what takes the place of a replica is recorded before the replica is removed",
+        Edit("usecases/settling.py", "        if self._unsaid:\n", "        if False:\n"),
+    ),
+    # -- visible writes
+    _mutant(
+        "publish-repeated-by-sdk",
+        "the SDK sends a visible write once",
+        Edit(
+            "adapters/clients.py",
+            "attempts=1, read_timeout=read_timeout)",
+            "attempts=4, read_timeout=read_timeout)",
+        ),
+        tests=FUNCTIONS,
+    ),
+    _mutant(
+        "version-id-from-list",
+        "the id of a replica comes from the answer, not from a look afterwards",
+        Edit(
+            "adapters/destination.py",
+            '        result = answer["CopyObjectResult"]\n',
+            '        result = answer["CopyObjectResult"]\n'
+            '        answer["VersionId"] = self.versions(key)[0].version_id\n',
+        ),
+        Edit(
+            "adapters/destination.py",
+            '        return self._published(answer, "", None)\n',
+            '        answer["VersionId"] = self.versions(key)[0].version_id\n'
+            '        return self._published(answer, "", None)\n',
+        ),
+        Edit(
+            "adapters/destination.py",
+            '        return self._published(answer, answer["ETag"], checksum_of(answer))\n',
+            '        answer["VersionId"] = self.versions(key)[0].version_id\n'
+            '        return self._published(answer, answer["ETag"], checksum_of(answer))\n',
+        ),
+        tests=FUNCTIONS,
+    ),
+    _mutant(
+        "hidden-already",
+        "every marker at the source has a marker of its own",
+        Edit(
+            "usecases/leased_key.py",
+            "            return self.bucket.put_marker(work.change.key)\n",
+            "            top = self.bucket.versions(work.change.key)[:1]\n"
+            "            if top and top[0].kind is Kind.MARKER:\n"
+            "                return Published(top[0].version_id)\n"
+            "            return self.bucket.put_marker(work.change.key)\n",
+        ),
+    ),
+    _mutant(
+        "upload-taken-to-be-on-top",
+        "after an upload was completed the list says where it stands",
+        Edit("usecases/large_copy.py", "if self._stands_on_top(leased, row):", "if True:"),
+    ),
+    _mutant(
+        "upload-taken-to-be-on-top-when-settling",
+        "after an upload was completed the list says where it stands, in a repair, too",
+        Edit(
+            "usecases/settling.py",
+            "        if work.large:\n            # Where",
+            "        if False:\n            # Where",
+        ),
+    ),
+    # -- order
+    _mutant(
+        "uploads-by-sequencer",
+        "a sequencer does not order a multipart upload",
+        Edit(
+            "decisions/order.py",
+            "if one.multipart or other.multipart or one.sequencer is None",
+            "if one.sequencer is None",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "high-water-mark",
+        "a version is late below a live replica, not below whatever was applied once",
+        Edit(
+            "decisions/ledger.py",
+            "for vid, row in self.rows.items() if row.live}",
+            "for vid, row in self.rows.items()}",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "late-without-anything-newer",
+        "a version is left out only if something newer stands",
+        Edit(
+            "decisions/settling.py",
+            "if any(self._is_here(other) for other in newer):",
+            "if newer:",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "top-forgotten",
+        "the head knows the newest of the replicas whose rows have spilled",
+        Edit(
+            "decisions/ledger.py",
+            "candidates = live_out + ([self.top] if self.top else [])",
+            "candidates = live_out",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "superseded-for-ever",
+        "what was left out is wanted again when nothing newer is left",
+        Edit(
+            "decisions/settling.py",
+            "        if row.status is Status.SUPERSEDED:\n            return True\n",
+            "        if row.status is Status.SUPERSEDED:\n            return False\n",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "late-markers-replayed",
+        "a late marker is left out: replaying it would show a deletion that is not so",
+        Edit("decisions/settling.py", "return row.kind is Kind.MARKER or self", "return self"),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "replay-unbounded",
+        "a replay is bounded",
+        Edit(
+            "decisions/settling.py",
+            "            return Reason.REPLAY_TOO_LARGE\n",
+            "            return None\n",
+        ),
+        tests=DECISIONS,
+    ),
+    _mutant(
+        "gone-forgotten-in-a-replay",
+        "a replica whose source version is gone is copied again from itself",
+        Edit(
+            "usecases/settling.py",
+            "if is_refused and row.live and row.final:",
+            "if False:",
+        ),
+    ),
+    _mutant(
+        "gone-by-guess",
+        "what the source no longer lists is ordered by its time where sequencers cannot tell",
+        Edit(
+            "decisions/order.py",
+            "    if newer is None and one.last_modified != other.last_modified:\n",
+            "    if False:\n",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "gone-on-top",
+        "a version that is gone stands below what is newer",
+        Edit(
+            "decisions/settling.py",
+            "wanted.insert(self._place_of_gone(vid, wanted, newest), vid)",
+            "wanted.append(vid)",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "tie-lost",
+        "in a tie of times the newest listed version stands above one that is gone",
+        Edit("decisions/settling.py", "if other == newest or not (self", "if not (self"),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "tie-before-facts",
+        "what can be told from facts is not decided by a tie with another version",
+        Edit("decisions/settling.py", "for n in range(lowest, highest):", "for n in range(highest):"),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    # -- removing
+    _mutant(
+        "blocked-uncovered",
+        "a replica that cannot be removed and hides the newest one is covered",
+        Edit("decisions/settling.py", "for one in (*row.stray, *row.blocked))", "for one in row.stray)"),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "stray-uncovered",
+        "a replica that may be foreign and hides the newest one is covered",
+        Edit("decisions/settling.py", "for one in (*row.stray, *row.blocked))", "for one in row.blocked)"),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "lock-fought",
+        "a removal that a lock refuses is not tried again by itself",
+        Edit("usecases/settling.py", "if failure.reason is Reason.DST_OBJECT_LOCKED:", "if False:"),
+    ),
+    _mutant(
+        "no-tombstone",
+        "a delete that overtakes its create leaves a tombstone",
+        Edit(
+            "usecases/settling.py",
+            "if not self.sides().lists(vid) and vid != NULL:",
+            "if vid in rows and not self.sides().lists(vid) and vid != NULL:",
+        ),
+    ),
+    _mutant(
+        "lost-copied-again",
+        "what others removed at the destination is not copied again",
+        Edit(
+            "decisions/settling.py",
+            "return replace(row, replica=None, lost=True) if row.live and not here else row",
+            "return row",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "unknown-removed",
+        "only ids the ledger knows are removed",
+        Edit(
+            "decisions/settling.py",
+            "    def removable(self) -> Iterator[Remove]:\n",
+            "    def removable(self) -> Iterator[Remove]:\n"
+            "        known = {one for row in self.rows.values() for one in row.ids()}\n"
+            "        for vid in [*self.rows][:1]:\n"
+            "            yield from (Remove(vid, one) for one in self._place if one not in known)\n",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "unlisted-purged",
+        "a version that nobody deleted keeps its replica",
+        Edit(
+            "decisions/settling.py",
+            "        return row.live and not row.purged\n",
+            "        return False\n",
+        ),
+        tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "expiration-replicated",
+        "a lifecycle expiration is not replicated",
+        Edit(
+            "decisions/events.py",
+            '    "ObjectRemoved:Delete": ChangeKind.REMOVED,\n',
+            '    "ObjectRemoved:Delete": ChangeKind.REMOVED,\n'
+            '    "LifecycleExpiration:Delete": ChangeKind.REMOVED,\n',
+        ),
+    ),
+    _mutant(
+        "deletes-unlimited",
+        "the breaker is asked before a version is deleted",
+        Edit("adapters/ledger.py", "AND #count < :limit AND", "AND :limit = :limit AND"),
+        tests=LEDGER,
+    ),
+    _mutant(
+        "only-good-replica-removed",
+        "what an unverified replica replaced is kept",
+        Edit("decisions/settling.py", "if row.live and not row.final:\n", "if False:\n"),
+    ),
+    _mutant(
+        "null-is-a-version",
+        "a null version has a name that tells it from the next one",
+        Edit("decisions/versions.py", "    if version_id != NULL:\n", "    if version_id:\n"),
+        tests=S3,
+    ),
+)

@@ -1,0 +1,260 @@
+"""What must be true of a key once it is quiet, each in plain words when it is not.
+
+Quiet: no message left, nobody at work, all leases over. See docs/architecture.md, "The ledger".
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Final
+
+from s3replicator.decisions.configuration import LateVersions
+from s3replicator.decisions.ledger import Head, Row, Status
+from s3replicator.decisions.stamp import Stamp
+from s3replicator.decisions.versions import Kind
+from tests.unit.protocol.memory_bucket import Version
+
+
+@dataclass(slots=True)
+class Past:
+    """A source version that is, or has been. ``body`` is None for a delete marker; ``expired``: a lifecycle
+    rule removed it; ``unheard``: names of the events about it that have been lost."""
+
+    kind: Kind
+    place: int
+    body: str | None
+    expired: bool = False
+    unheard: set[str] = field(default_factory=set)
+
+    def has_missed(self, *kinds: str) -> bool:
+        return any(event.startswith(kinds) for event in self.unheard)
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """All there is to know about one key. Versions newest first.
+
+    ``foreign`` is what others did at the destination, ``reconciled`` whether the key has been settled by
+    hand since, ``tidy`` whether no worker died and no request was lost.
+    """
+
+    source: Sequence[Version]
+    destination: Sequence[Version]
+    uploads: int
+    head: Head | None
+    rows: Mapping[str, Row]
+    past: Mapping[str, Past]
+    foreign: frozenset[str]
+    markers: bool
+    version_deletes: bool
+    late: LateVersions
+    reconciled: bool
+    tidy: bool
+    now: float
+
+    # -- words
+
+    def listed(self) -> set[str]:
+        return {version.name for version in self.source}
+
+    def selected(self) -> Iterator[Version]:
+        """What the rule selects, and somebody was told of."""
+        for version in self.source:
+            told = self.reconciled or not self.past[version.name].has_missed(*_MAKING)
+            if told and (version.kind is Kind.OBJECT or self.markers):
+                yield version
+
+    def claimed(self) -> dict[str, str]:
+        """The source versions of replicas, by their rows."""
+        return {row.replica: vid for vid, row in self.rows.items() if row.replica is not None}
+
+    def standing(self) -> list[str]:
+        """The source versions with a replica that is there, newest on top."""
+        claimed = self.claimed()
+        return [claimed[one.version_id] for one in self.destination if one.version_id in claimed]
+
+    def unremovable(self) -> set[str]:
+        return {one for row in self.rows.values() for one in (*row.blocked, *row.stray)}
+
+    def was_removed(self, vid: str) -> bool:
+        """Whether others removed the replica, noticed or not."""
+        row = self.rows.get(vid)
+        there = {one.version_id for one in self.destination}
+        gone = row is not None and (row.lost or (row.live and row.replica not in there))
+        return gone and "remove" in self.foreign
+
+    def place(self, vid: str) -> int:
+        return self.past[vid].place
+
+    def is_decidable(self, one: str, other: str) -> bool:
+        """Whether anybody can know which is the newer: S3 no longer lists both, and LastModified has steps
+        of a second."""
+        listed = self.listed()
+        if one in listed and other in listed:
+            return True
+        facts = [self.rows[vid].order for vid in (one, other)]
+        if all(fact.sequencer is not None and not fact.multipart for fact in facts):
+            return True
+        return facts[0].last_modified != facts[1].last_modified
+
+
+#: Events that make a version known.
+_MAKING: Final = ("ObjectCreated:", "ObjectRemoved:DeleteMarkerCreated")
+
+Problems = Iterator[str]
+Invariant = Callable[[Quiet], Problems]
+
+
+def every_version_once(key: Quiet) -> Problems:
+    """(c) Every selected version has exactly one replica, or is superseded by a newer one."""
+    counted = Counter(key.standing())
+    for version in key.selected():
+        vid = version.name
+        row = key.rows.get(vid)
+        if counted[vid] > 1:
+            yield f"{vid} has {counted[vid]} replicas"
+        elif counted[vid] == 1 or key.was_removed(vid):
+            continue
+        elif row is None:
+            yield f"{vid} has no row"
+        elif row.status is not Status.SUPERSEDED:
+            yield f"{vid} has no replica and is {row.status}"
+        elif version.kind is Kind.OBJECT and key.late is not LateVersions.SKIP:
+            yield f"{vid} is SUPERSEDED, and late versions are to be replayed"
+        elif not any(
+            key.place(other) > version.place
+            for other in key.rows
+            if other in counted or key.was_removed(other)
+        ):
+            yield f"{vid} is SUPERSEDED by nothing"
+
+
+def deleted_versions_are_gone(key: Quiet) -> Problems:
+    """What somebody deleted at the source is deleted, where the rule replicates that."""
+    if not key.version_deletes:
+        return
+    for vid in set(key.standing()) - key.listed():
+        past = key.past[vid]
+        if not past.expired and "ObjectRemoved:Delete" not in past.unheard:
+            yield f"{vid} was deleted at the source, and its replica is still there"
+
+
+def nothing_unselected(key: Quiet) -> Problems:
+    if not key.markers:
+        for vid in key.standing():
+            if key.past[vid].kind is Kind.MARKER:
+                yield f"the marker {vid} is replicated, and the rule replicates none"
+
+
+def in_order(key: Quiet) -> Problems:
+    """(b) Replicas stand in the order of their sources."""
+    for above, below in combinations(key.standing(), 2):
+        if key.place(above) < key.place(below) and key.is_decidable(above, below):
+            yield f"the replica of {above} stands above that of {below}, which is newer"
+
+
+def the_newest_is_current(key: Quiet) -> Problems:
+    """(a) Of what we wrote, the replica of the newest version is on top."""
+    removed = [key.place(vid) for vid in key.rows if key.was_removed(vid)]
+    # What is superseded by a replica that others removed stays out, too.
+    wanted = {
+        *(version.name for version in key.selected() if version.place > max(removed, default=-1)),
+        *key.standing(),
+    }
+    if not wanted:
+        return
+    claimed, unremovable = key.claimed(), key.unremovable()
+    ours = (one.version_id for one in key.destination if one.version_id in {*claimed, *unremovable})
+    top = next(ours, None)
+    newest = max(wanted, key=key.place)
+    if top in unremovable:
+        yield f"{top}, which cannot be removed, hides the newest replica"
+    elif top is None:
+        yield f"nothing stands for {newest}"
+    elif claimed[top] != newest and key.is_decidable(claimed[top], newest):
+        yield f"{claimed[top]} is current, and {newest} is the newest"
+
+
+def nothing_unknown(key: Quiet) -> Problems:
+    """(c) The ledger knows every version that we wrote."""
+    known = {one for row in key.rows.values() for one in row.ids()}
+    for version in key.destination:
+        if version.version_id in known or not version.truth.ours:
+            continue
+        # After a crash nothing at S3 tells our marker from another.
+        if version.kind is Kind.OBJECT or "mark" not in key.foreign:
+            yield f"{version.version_id}, which we wrote for {version.truth.source}, is in no row"
+
+
+def rows_tell_the_truth(key: Quiet) -> Problems:
+    there = {version.version_id: version for version in key.destination}
+    for vid, row in key.rows.items():
+        if (row.lost or (row.live and row.replica not in there)) and "remove" not in key.foreign:
+            yield f"the row of {vid} misses its replica {row.replica}, and nobody removed it"
+        version = there.get(row.replica or "")
+        if version is None:
+            continue
+        if not version.truth.ours:
+            if not row.doubt:
+                yield f"the row of {vid} claims {row.replica}, which is foreign"
+        elif version.truth.source != vid and not row.doubt:
+            yield f"the row of {vid} claims {row.replica}, a replica of {version.truth.source}"
+        elif version.contents is not None:
+            stamp = Stamp.read(version.contents.metadata)
+            if version.contents.body != key.past[vid].body:
+                yield f"the replica of {vid} holds other bytes"
+            elif stamp is None or stamp.version_id != vid:
+                yield f"the replica of {vid} has the stamp {stamp}"
+
+
+def tags_agree(key: Quiet) -> Problems:
+    there = {version.version_id: version for version in key.destination}
+    for version in key.selected():
+        row = key.rows.get(version.name)
+        replica = there.get(row.replica or "") if row else None
+        if version.contents is None or replica is None or replica.contents is None:
+            continue
+        told = key.reconciled or not key.past[version.name].has_missed("ObjectTagging:")
+        if replica.truth.ours and told and replica.contents.tags != version.contents.tags:
+            yield f"the replica of {version.name} has other tags"
+
+
+def at_rest(key: Quiet) -> Problems:
+    """(e) Nothing is open, in doubt, or left to be done."""
+    if key.head is None:
+        return
+    if key.head.lease is not None and (key.reconciled or key.head.lease.expires > key.now):
+        yield f"the lease is held by {key.head.lease.token}"
+    if key.head.intent is not None:
+        yield f"an intent is open: {key.head.intent}"
+    if key.head.unsettled:
+        yield "the key is unsettled"
+    for vid, row in key.rows.items():
+        if not row.final:
+            yield f"the row of {vid} is {row.status} ({row.reason}: {row.detail})"
+        if row.left:
+            yield f"superseded replicas of {vid} are left: {', '.join(row.left)}"
+        if row.due is not None:
+            yield f"the row of {vid} is due"
+        if row.upload is not None:
+            yield f"the row of {vid} remembers an upload"
+    if key.uploads and key.tidy:
+        yield f"{key.uploads} uploads are open"
+
+
+INVARIANTS: Final[tuple[Invariant, ...]] = (
+    at_rest,
+    every_version_once,
+    nothing_unknown,
+    nothing_unselected,
+    deleted_versions_are_gone,
+    in_order,
+    the_newest_is_current,
+    rows_tell_the_truth,
+    tags_agree,
+)
+
+
+def problems_of(key: Quiet) -> list[str]:
+    return [f"{invariant.__name__}: {problem}" for invariant in INVARIANTS for problem in invariant(key)]

@@ -1,0 +1,442 @@
+"""What the memory's ledger claims to do as DynamoDB does it; see conformance.py."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from s3replicator.decisions.events import Upload
+from s3replicator.decisions.failures import Reason
+from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, OrderFacts, Row, Status
+from s3replicator.decisions.versions import Kind
+from s3replicator.ports import Conflict, Duplicate, Granted, Held, LeaseAnswer, LeaseLost, Ledger
+from tests.unit.protocol.runtime import DAWN
+
+SOURCE: Final = "source-bucket/key"
+
+#: Takes a ledger, and a destination nobody else has used.
+LedgerCase = Callable[[Ledger, str], None]
+LEDGER_CASES: Final[list[LedgerCase]] = []
+
+
+def _case(case: LedgerCase) -> LedgerCase:
+    LEDGER_CASES.append(case)
+    return case
+
+
+def _key(destination: str) -> LedgerKey:
+    return LedgerKey(destination, "a key/with ünïcode#and more")
+
+
+def _take(
+    ledger: Ledger,
+    destination: str,
+    worker: str = "mine",
+    version_id: str | None = "v1",
+    *,
+    seconds: float = 60,
+    intent: Intent | None = None,
+    now: float = DAWN,
+    source: str = SOURCE,
+) -> LeaseAnswer:
+    lease = Lease(worker, now + seconds)
+    return ledger.lease(_key(destination), source, version_id, lease=lease, intent=intent, now=now)
+
+
+def _taken(ledger: Ledger, destination: str, worker: str = "mine", now: float = DAWN) -> Head:
+    answer = _take(ledger, destination, worker, version_id=None, now=now)
+    assert isinstance(answer, Granted)
+    return answer.head
+
+
+def _leave(ledger: Ledger, destination: str, **changed: object) -> Head:
+    """The head as a worker leaves it that has given up its lease."""
+    head = replace(_taken(ledger, destination, "before"), lease=None, **changed)  # type: ignore[arg-type]
+    ledger.write(_key(destination), "before", head)
+    return head
+
+
+def _row(status: Status = Status.COMPLETED, **values: object) -> Row:
+    return Row(Kind.OBJECT, status, OrderFacts("0A", DAWN), **values)  # type: ignore[arg-type]
+
+
+_INTENT: Final = Intent("nonce", "v1", Kind.OBJECT, DAWN, OrderFacts("0A", DAWN))
+
+# -- leases
+
+
+@_case
+def a_free_key_is_leased(ledger: Ledger, destination: str) -> None:
+    answer = _take(ledger, destination)
+    assert answer == Granted(Head(SOURCE, Lease("mine", DAWN + 60), generation=1))
+
+
+@_case
+def a_lease_announces(ledger: Ledger, destination: str) -> None:
+    answer = _take(ledger, destination, intent=_INTENT)
+    assert isinstance(answer, Granted)
+    assert answer.head.intent == _INTENT
+
+
+@_case
+def an_open_intent_is_kept(ledger: Ledger, destination: str) -> None:
+    _take(ledger, destination, "dead", intent=_INTENT)
+    answer = _take(ledger, destination, intent=replace(_INTENT, nonce="other"), now=DAWN + 61)
+    assert isinstance(answer, Granted)
+    assert answer.head.intent == _INTENT
+
+
+@_case
+def a_lease_excludes(ledger: Ledger, destination: str) -> None:
+    _take(ledger, destination, "other")
+    assert _take(ledger, destination) == Held()
+    assert _take(ledger, destination, version_id=None) == Held()
+
+
+@_case
+def a_lease_runs_out_after_its_last_moment(ledger: Ledger, destination: str) -> None:
+    _take(ledger, destination, "dead", seconds=60)
+    assert _take(ledger, destination, now=DAWN + 60) == Held()
+    answer = _take(ledger, destination, now=DAWN + 60.001)
+    assert isinstance(answer, Granted)
+    assert answer.head.generation == 2
+
+
+@_case
+def a_repeated_request_is_granted_once(ledger: Ledger, destination: str) -> None:
+    first = _take(ledger, destination, intent=_INTENT)
+    assert _take(ledger, destination, intent=_INTENT) == first
+
+
+@_case
+def every_lease_is_counted(ledger: Ledger, destination: str) -> None:
+    for number in range(1, 4):
+        head = _taken(ledger, destination)
+        assert head.generation == number
+        ledger.write(_key(destination), "mine", replace(head, lease=None))
+
+
+@_case
+def a_settled_version_is_a_duplicate(ledger: Ledger, destination: str) -> None:
+    for status in (Status.COMPLETED, Status.SUPERSEDED, Status.TOMBSTONE):
+        _leave(ledger, destination, rows={"v1": _row(status)})
+        assert _take(ledger, destination) == Duplicate(_row(status))
+
+
+@_case
+def a_duplicate_is_one_whoever_holds_the_lease(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row()})
+    _taken(ledger, destination, "other")
+    assert _take(ledger, destination) == Duplicate(_row())
+
+
+@_case
+def an_open_row_is_no_duplicate(ledger: Ledger, destination: str) -> None:
+    for status in (Status.PENDING, Status.FAILED, Status.NOT_ELIGIBLE):
+        head = _leave(ledger, destination, rows={"v1": _row(status)})
+        answer = _take(ledger, destination, "next")
+        assert isinstance(answer, Granted)
+        ledger.write(_key(destination), "next", replace(head, generation=answer.head.generation))
+
+
+@_case
+def another_version_is_no_duplicate(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row()})
+    assert isinstance(_take(ledger, destination, version_id="v2"), Granted)
+
+
+@_case
+def nothing_is_a_duplicate_while_an_intent_is_open(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row()}, intent=_INTENT)
+    assert isinstance(_take(ledger, destination), Granted)
+
+
+@_case
+def nothing_is_a_duplicate_of_an_unsettled_key(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row()}, unsettled=True)
+    assert isinstance(_take(ledger, destination), Granted)
+
+
+@_case
+def who_names_no_version_gets_the_lease(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row()})
+    assert isinstance(_take(ledger, destination, version_id=None), Granted)
+
+
+@_case
+def a_key_belongs_to_one_source(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row()})
+    conflict = Conflict(SOURCE)
+    assert _take(ledger, destination, source="source-bucket/other") == conflict
+    _taken(ledger, destination)
+    assert _take(ledger, destination, source="source-bucket/other") == conflict
+
+
+# -- writes of the head
+
+
+@_case
+def the_holder_writes(ledger: Ledger, destination: str) -> None:
+    order = OrderFacts(None, DAWN + 0.25, multipart=True)
+    head = replace(
+        _taken(ledger, destination),
+        intent=_INTENT,
+        unsettled=True,
+        rows={"v1": _row(), "v2": _row(Status.PENDING)},
+        spilled=True,
+        top=("v0", order),
+    )
+    ledger.write(_key(destination), "mine", head)
+    assert ledger.history(_key(destination)) == (head, head.rows)
+
+
+@_case
+def a_row_comes_back_as_it_was_written(ledger: Ledger, destination: str) -> None:
+    row = Row(
+        kind=Kind.MARKER,
+        status=Status.FAILED,
+        order=OrderFacts("00AF", DAWN, multipart=True),
+        replica="r1",
+        nonce="nonce",
+        doubt=True,
+        lost=True,
+        purged=True,
+        left=("r2", "r3"),
+        blocked=("r4",),
+        stray=("r5",),
+        rule="rule",
+        reason=Reason.THROTTLED,
+        detail="ünïcode",
+        request_id="request",
+        attempts=3,
+        first_failure=DAWN + 0.1,
+        last_failure=DAWN + 0.25,
+        due=DAWN + 0.5,
+        event_time=DAWN + 0.125,
+        completed=DAWN + 1.042,
+        upload=Upload("upload", "nonce", DAWN + 0.001),
+    )
+    _leave(ledger, destination, rows={"v1": row})
+    assert ledger.peek(_key(destination), "v1") == row
+
+
+@_case
+def milliseconds_are_kept(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row(completed=DAWN + 0.12345)})
+    row = ledger.peek(_key(destination), "v1")
+    assert row is not None
+    assert row.completed == DAWN + 0.123
+
+
+@_case
+def nobody_else_writes(ledger: Ledger, destination: str) -> None:
+    head = _taken(ledger, destination)
+    with pytest.raises(LeaseLost):
+        ledger.write(_key(destination), "other", replace(head, unsettled=True))
+    assert ledger.history(_key(destination))[0] == head
+
+
+@_case
+def nobody_writes_without_a_lease(ledger: Ledger, destination: str) -> None:
+    with pytest.raises(LeaseLost):
+        ledger.write(_key(destination), "mine", Head(SOURCE))
+    released = _leave(ledger, destination)
+    with pytest.raises(LeaseLost):
+        ledger.write(_key(destination), "before", replace(released, unsettled=True))
+
+
+@_case
+def nobody_writes_once_another_has_the_lease(ledger: Ledger, destination: str) -> None:
+    head = _taken(ledger, destination, "slow")
+    taken_over = _taken(ledger, destination, "mine", now=DAWN + 61)
+    with pytest.raises(LeaseLost):
+        ledger.write(_key(destination), "slow", replace(head, lease=None))
+    assert ledger.history(_key(destination))[0] == taken_over
+
+
+@_case
+def a_lease_that_nobody_has_taken_over_still_writes(ledger: Ledger, destination: str) -> None:
+    head = replace(_taken(ledger, destination), lease=None, unsettled=True)
+    ledger.write(_key(destination), "mine", head)
+    assert ledger.history(_key(destination))[0] == head
+
+
+@_case
+def a_repeated_release_is_fine(ledger: Ledger, destination: str) -> None:
+    head = replace(_taken(ledger, destination), lease=None, rows={"v1": _row()})
+    ledger.write(_key(destination), "mine", head)
+    ledger.write(_key(destination), "mine", head)
+    assert ledger.history(_key(destination))[0] == head
+
+
+# -- rows that have spilled
+
+
+@_case
+def spilled_rows_are_found(ledger: Ledger, destination: str) -> None:
+    head = _taken(ledger, destination)
+    rows = {"v1": _row(), "v" * 300: _row(Status.SUPERSEDED)}
+    ledger.put_rows(_key(destination), SOURCE, head.generation, rows)
+    assert {version_id: ledger.row(_key(destination), version_id) for version_id in rows} == rows
+    assert ledger.row(_key(destination), "v2") is None
+    assert ledger.history(_key(destination)) == (head, rows)
+
+
+@_case
+def the_head_s_own_row_counts(ledger: Ledger, destination: str) -> None:
+    head = _leave(ledger, destination, rows={"v1": _row()}, spilled=True)
+    ledger.put_rows(_key(destination), SOURCE, head.generation, {"v1": _row(Status.PENDING)})
+    assert ledger.peek(_key(destination), "v1") == _row()
+    assert ledger.history(_key(destination)) == (head, {"v1": _row()})
+    assert ledger.spilled(_key(destination)) == {"v1": _row(Status.PENDING)}
+
+
+@_case
+def a_row_is_looked_for_where_the_head_says(ledger: Ledger, destination: str) -> None:
+    assert ledger.peek(_key(destination), "v1") is None
+    head = _leave(ledger, destination)
+    ledger.put_rows(_key(destination), SOURCE, head.generation, {"v1": _row()})
+    assert ledger.peek(_key(destination), "v1") is None
+    _leave(ledger, destination, spilled=True)
+    assert ledger.peek(_key(destination), "v1") == _row()
+
+
+@_case
+def a_later_holder_s_row_stays(ledger: Ledger, destination: str) -> None:
+    key = _key(destination)
+    ledger.put_rows(key, SOURCE, 2, {"v2": _row()})
+    with pytest.raises(LeaseLost):
+        ledger.put_rows(key, SOURCE, 1, {"v1": _row(), "v2": _row(Status.PENDING), "v3": _row()})
+    # One after the other: what came before the refusal has been written.
+    found = [ledger.row(key, version_id) for version_id in ("v1", "v2", "v3")]
+    assert found == [_row(), _row(), None]
+
+
+@_case
+def the_same_holder_may_change_its_mind(ledger: Ledger, destination: str) -> None:
+    for generation, status in ((1, Status.PENDING), (1, Status.FAILED), (3, Status.COMPLETED)):
+        ledger.put_rows(_key(destination), SOURCE, generation, {"v1": _row(status)})
+        assert ledger.row(_key(destination), "v1") == _row(status)
+
+
+# -- the index of open work
+
+
+@_case
+def what_is_due_is_found(ledger: Ledger, destination: str) -> None:
+    rows = {"v1": _row(), "v2": _row(Status.PENDING, due=DAWN + 10)}
+    _leave(ledger, destination, rows=rows)
+    ledger.put_rows(_key(destination), SOURCE, 1, {"v3": _row(Status.PENDING, due=DAWN + 20)})
+    assert list(ledger.due(destination, DAWN + 9)) == []
+    [head] = ledger.due(destination, DAWN + 10)
+    assert (head.key, head.source, head.rows, head.due) == (_key(destination), SOURCE, rows, DAWN + 10)
+    assert not head.spilled
+    [spilled] = [item for item in ledger.due(destination, DAWN + 20) if item.spilled]
+    assert (list(spilled.rows), spilled.due) == (["v3"], DAWN + 20)
+    assert ledger.count_open(destination) == 2
+
+
+@_case
+def what_is_done_is_not_open(ledger: Ledger, destination: str) -> None:
+    head = _leave(ledger, destination, rows={"v1": _row(Status.FAILED)})
+    ledger.put_rows(_key(destination), SOURCE, 1, {"v2": _row(Status.PENDING)})
+    assert ledger.count_open(destination) == 2
+    assert list(ledger.due(destination, DAWN + 1e6)) == []
+    generation = _leave(ledger, destination, rows={"v1": _row()}).generation
+    ledger.put_rows(_key(destination), head.source, generation, {"v2": _row()})
+    assert ledger.count_open(destination) == 0
+
+
+@_case
+def a_final_row_with_a_reason_is_open(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row(reason=Reason.OUT_OF_ORDER)})
+    assert ledger.count_open(destination) == 1
+
+
+@_case
+def what_is_postponed_is_due_later(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN)})
+    ledger.put_rows(_key(destination), SOURCE, 1, {"v2": _row(Status.PENDING, due=DAWN)})
+    for item in list(ledger.due(destination, DAWN)):
+        ledger.postpone(item, DAWN + 100)
+    assert list(ledger.due(destination, DAWN + 99)) == []
+    assert len(list(ledger.due(destination, DAWN + 100))) == 2
+
+
+@_case
+def what_somebody_works_on_is_not_postponed(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN)})
+    [item] = ledger.due(destination, DAWN)
+    _taken(ledger, destination)
+    ledger.postpone(item, DAWN + 100)
+    assert [found.due for found in ledger.due(destination, DAWN)] == [DAWN]
+
+
+@_case
+def what_has_changed_is_not_postponed(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN)})
+    [item] = ledger.due(destination, DAWN)
+    _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN + 1)})
+    ledger.postpone(item, DAWN + 100)
+    assert [found.due for found in ledger.due(destination, DAWN + 1)] == [DAWN + 1]
+
+
+@_case
+def a_spilled_row_leaves_the_index_when_it_is_closed(ledger: Ledger, destination: str) -> None:
+    row = _row(Status.PENDING, due=DAWN)
+    ledger.put_rows(_key(destination), SOURCE, 1, {"v1": row, "v2": row})
+    first, second = ledger.due(destination, DAWN)
+    ledger.close(first)
+    ledger.postpone(second, DAWN + 100)
+    ledger.close(second)
+    assert ledger.count_open(destination) == 1
+    assert ledger.spilled(_key(destination)) == {"v1": row, "v2": row}
+
+
+@_case
+def a_lease_leaves_the_index_as_it_is(ledger: Ledger, destination: str) -> None:
+    _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN)})
+    _taken(ledger, destination)
+    assert len(list(ledger.due(destination, DAWN))) == 1
+
+
+# -- the breaker
+
+
+@_case
+def deletes_are_counted_by_the_hour(ledger: Ledger, destination: str) -> None:
+    assert ledger.breaker(destination) is None
+    allowed = [ledger.allow_version_delete(destination, 2, DAWN + second) for second in range(2)]
+    assert allowed == [True, True]
+    assert ledger.allow_version_delete(destination, 2, DAWN + 3600)
+    breaker = ledger.breaker(destination)
+    assert breaker is not None
+    assert (breaker.count, breaker.opened) == (1, None)
+
+
+@_case
+def one_too_many_opens_the_breaker(ledger: Ledger, destination: str) -> None:
+    allowed = [ledger.allow_version_delete(destination, 1, DAWN) for _ in range(3)]
+    assert allowed == [True, False, False]
+    assert not ledger.allow_version_delete(destination, 100, DAWN + 7200)
+    breaker = ledger.breaker(destination)
+    assert breaker is not None
+    assert breaker.opened == DAWN
+
+
+@_case
+def a_closed_breaker_counts_anew(ledger: Ledger, destination: str) -> None:
+    for _ in range(2):
+        ledger.allow_version_delete(destination, 1, DAWN)
+    ledger.close_breaker(destination)
+    assert [ledger.allow_version_delete(destination, 1, DAWN) for _ in range(2)] == [True, False]
+    ledger.close_breaker(f"{destination}-other")
+
+
+@_case
+def the_breaker_is_not_open_work(ledger: Ledger, destination: str) -> None:
+    for _ in range(2):
+        ledger.allow_version_delete(destination, 1, DAWN)
+    assert ledger.count_open(destination) == 0
+    assert ledger.history(LedgerKey(destination, "")) == (None, {})

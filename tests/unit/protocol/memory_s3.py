@@ -1,0 +1,325 @@
+"""Amazon S3 in memory, behind the ports ``Source`` and ``DestinationBucket``.
+
+What it claims to do as S3 does is in conformance.py, and is held against other implementations there.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from s3replicator.decisions.failures import Call, ReplicationError, classify
+from s3replicator.decisions.plan import MAX_PART, Part
+from s3replicator.decisions.replica import ReplicaRequest
+from s3replicator.decisions.versions import (
+    NULL,
+    Checksum,
+    Grant,
+    ListedVersion,
+    Lock,
+    Published,
+    SourceMarker,
+    SourceObject,
+    SourceVersion,
+    Tag,
+    VersionRef,
+    id_for_s3,
+)
+from s3replicator.ports import CopiedPart
+from tests.unit.protocol.memory_bucket import (
+    Contents,
+    MemoryBucket,
+    Truth,
+    Upload,
+    UploadOrder,
+    Version,
+    checksum_of,
+    etag_of,
+)
+from tests.unit.protocol.runtime import ManualClock
+
+ENCRYPTION: Final = "AES256"
+
+#: Arguments of CopyObject and CreateMultipartUpload, and what HeadObject calls them.
+_HEADERS: Final = {
+    "CacheControl": "cache_control",
+    "ContentDisposition": "content_disposition",
+    "ContentEncoding": "content_encoding",
+    "ContentLanguage": "content_language",
+    "ContentType": "content_type",
+    "WebsiteRedirectLocation": "website_redirect",
+    "Expires": "expires",
+}
+_KNOWN: Final = {
+    *_HEADERS,
+    "ChecksumAlgorithm",
+    "ChecksumType",
+    "CopySourceIfMatch",
+    "Metadata",
+    "MetadataDirective",
+    "ObjectLockLegalHoldStatus",
+    "ObjectLockMode",
+    "ObjectLockRetainUntilDate",
+    "ServerSideEncryption",
+    "StorageClass",
+    "Tagging",
+    "TaggingDirective",
+}
+
+
+_COPIED_MARKER: Final = (
+    "The source of a copy request may not specifically refer to a delete marker by version id."
+)
+
+
+class ForeignVersionRemoved(BaseException):
+    """The engine has deleted what it did not write. Not an ``Exception``: nobody shall handle it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryS3:
+    """All buckets of the world, by name."""
+
+    clock: ManualClock
+    buckets: dict[str, MemoryBucket]
+
+    @classmethod
+    def with_buckets(
+        cls,
+        clock: ManualClock,
+        *names: str,
+        order: UploadOrder = UploadOrder.INITIATION,
+        notify: Callable[[dict[str, Any]], None] | None = None,
+    ) -> "MemoryS3":
+        """``notify`` is told of what happens in the first of them. ``order`` is that of all others: what
+        a source does is AWS's."""
+        places, [source, *others] = count(1), names
+        buckets = {source: MemoryBucket(source, clock, places, notify=notify)}
+        buckets |= {name: MemoryBucket(name, clock, places, order) for name in others}
+        return cls(clock, buckets)
+
+    def read(self, call: Call, ref: VersionRef) -> Version:
+        """Raises what S3 answers if there is no such version, or not any more."""
+        bucket = self.buckets.get(ref.bucket)
+        if bucket is None:
+            raise classify(call, "NoSuchBucket", 404, ref.bucket)
+        version = bucket.find(ref.key, id_for_s3(ref.version_id))
+        if version is None:
+            raise classify(call, "NoSuchVersion", 404, ref.version_id)
+        return version
+
+
+class MemorySource:
+    def __init__(self, s3: MemoryS3) -> None:
+        self._s3 = s3
+
+    def head(self, ref: VersionRef) -> SourceVersion:
+        version = self._s3.read(Call.SRC_READ, ref)
+        if ref.version_id not in (NULL, version.name):
+            raise classify(Call.SRC_READ, "NoSuchVersion", 404, f"another version replaced {ref.version_id}")
+        named = replace(ref, version_id=version.name)
+        if version.contents is None:
+            return SourceMarker(named, version.last_modified)
+        return _source_object(named, version, version.contents)
+
+    def tags(self, ref: VersionRef) -> frozenset[Tag]:
+        return self._contents(Call.SRC_TAGS, ref).tags
+
+    def acl(self, ref: VersionRef) -> frozenset[Grant]:
+        return self._contents(Call.SRC_ACL, ref).grants
+
+    def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
+        return self._s3.buckets[bucket].listed(key)
+
+    def _contents(self, call: Call, ref: VersionRef) -> Contents:
+        return _of_object(call, self._s3.read(call, ref))
+
+
+class MemoryDestination:
+    """``intended`` names the source version a marker is being written for, as far as anybody can know."""
+
+    def __init__(
+        self, s3: MemoryS3, bucket: str, intended: Callable[[str], str | None] = lambda _key: None
+    ) -> None:
+        self._s3 = s3
+        self._bucket = s3.buckets[bucket]
+        self._intended = intended
+
+    # -- visible writes
+
+    def copy(self, ref: VersionRef, key: str, request: ReplicaRequest) -> Published:
+        version, contents = self._copied(Call.DST_COPY, ref, request.arguments["CopySourceIfMatch"])
+        if contents.size > MAX_PART:
+            raise classify(Call.DST_COPY, "InvalidRequest", 400, "larger than 5 GiB")
+        stored = _stored(request, contents)
+        made = self._bucket.add(key, stored, truth=self._replica_of(ref, version))
+        return Published(made.version_id, made.etag, ENCRYPTION, stored.checksum)
+
+    def put_marker(self, key: str) -> Published:
+        made = self._bucket.add(key, None, truth=Truth(ours=True, source=self._intended(key)))
+        return Published(made.version_id)
+
+    def complete(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CopiedPart],
+        algorithm: str | None,
+        expected: Checksum | None,
+    ) -> Published:
+        upload = self._upload(Call.DST_COMPLETE, upload_id)
+        given = {part.number: part.etag for part in parts}
+        if not given or any(upload.parts.get(number, ("",))[0] != etag for number, etag in given.items()):
+            raise classify(Call.DST_COMPLETE, "InvalidPart", 400, repr(given))
+        upload.parts = {number: part for number, part in upload.parts.items() if number in given}
+        made = self._bucket.finish(upload_id)
+        assert made.contents is not None
+        checksum = checksum_of(algorithm, made.contents.body) if algorithm else None
+        assert expected is None or expected == checksum, "the parts are not what was to be copied"
+        self._bucket.change(key, made.version_id, checksum=checksum)
+        return Published(made.version_id, made.etag, ENCRYPTION, checksum)
+
+    # -- reads
+
+    def versions(self, key: str) -> Sequence[ListedVersion]:
+        return self._bucket.listed(key)
+
+    def head(self, key: str, version_id: str) -> SourceObject | None:
+        version = self._bucket.find(key, version_id)
+        if version is None:
+            return None
+        contents = _of_object(Call.DST_READ, version)
+        return _source_object(VersionRef(self._bucket.name, key, version_id), version, contents)
+
+    def tags(self, key: str, version_id: str) -> frozenset[Tag]:
+        return self._contents(Call.DST_READ, key, version_id).tags
+
+    # -- replicas changed and removed
+
+    def remove(self, key: str, version_id: str) -> None:
+        version = self._bucket.find(key, version_id)
+        if version is None:
+            return
+        if not version.truth.ours:
+            raise ForeignVersionRemoved(f"{version_id} of {key} at {self._bucket.name} is not ours")
+        if version.contents is not None and (self._bucket.locked or self._is_locked(version.contents.lock)):
+            message = "Access Denied because object protected by object lock."
+            raise classify(Call.DST_REMOVE, "AccessDenied", 403, message)
+        self._bucket.drop(key, version_id)
+
+    def put_tags(self, key: str, version_id: str, tags: frozenset[Tag]) -> None:
+        self._change(Call.DST_TAG, key, version_id, tags=tags)
+
+    def put_acl(self, key: str, version_id: str, grants: frozenset[Grant]) -> None:
+        self._change(Call.DST_ACL, key, version_id, grants=grants)
+
+    def put_lock(self, key: str, version_id: str, lock: Lock) -> None:
+        held = self._contents(Call.DST_RETENTION, key, version_id).lock
+        given = {
+            name: value for name in ("mode", "until", "legal_hold") if (value := getattr(lock, name, None))
+        }
+        self._change(Call.DST_RETENTION, key, version_id, lock=replace(held, **given))
+
+    def _change(self, call: Call, key: str, version_id: str, **changed: Any) -> None:
+        self._contents(call, key, version_id)
+        self._bucket.change(key, version_id, **changed)
+
+    # -- uploads
+
+    def create_upload(self, key: str, request: ReplicaRequest) -> str:
+        return self._bucket.start(key, _stored(request, Contents()))
+
+    def copy_part(self, ref: VersionRef, etag: str, key: str, upload_id: str, part: Part) -> CopiedPart:
+        upload = self._upload(Call.DST_PART, upload_id)
+        version, contents = self._copied(Call.DST_PART, ref, etag)
+        upload.truth = self._replica_of(ref, version)
+        copied = CopiedPart(part.number, etag_of(f"{contents.body}/{part.range}"))
+        upload.parts[part.number] = (copied.etag, (contents.body, part.first, part.last))
+        return copied
+
+    def parts(self, key: str, upload_id: str) -> Mapping[int, CopiedPart] | None:
+        upload = self._bucket.uploads.get(upload_id)
+        if upload is None:
+            return None
+        return {number: CopiedPart(number, etag) for number, (etag, _) in upload.parts.items()}
+
+    def abort(self, key: str, upload_id: str) -> None:
+        self._bucket.uploads.pop(upload_id, None)
+
+    # -- what they have in common
+
+    def _copied(self, call: Call, ref: VersionRef, etag: str) -> tuple[Version, Contents]:
+        version = self._s3.read(call, ref)
+        contents = _of_object(call, version)
+        if version.etag != etag:
+            raise classify(call, "PreconditionFailed", 412, "CopySourceIfMatch")
+        return version, contents
+
+    def _replica_of(self, ref: VersionRef, version: Version) -> Truth:
+        """A replica made from a replica stands for the same source version."""
+        copied_here = ref.bucket == self._bucket.name
+        return Truth(ours=True, source=version.truth.source if copied_here else version.name)
+
+    def _contents(self, call: Call, key: str, version_id: str) -> Contents:
+        return _of_object(call, self._s3.read(call, VersionRef(self._bucket.name, key, version_id)))
+
+    def _upload(self, call: Call, upload_id: str) -> Upload:
+        try:
+            return self._bucket.uploads[upload_id]
+        except KeyError:
+            raise classify(call, "NoSuchUpload", 404, upload_id) from None
+
+    def _is_locked(self, lock: Lock) -> bool:
+        return lock.legal_hold == "ON" or (lock.until is not None and lock.until > self._s3.clock.now())
+
+
+def _of_object(call: Call, version: Version) -> Contents:
+    if version.contents is None:
+        raise _not_an_object(call)
+    return version.contents
+
+
+def _not_an_object(call: Call) -> ReplicationError:
+    if call in (Call.DST_COPY, Call.DST_PART):
+        return classify(call, "InvalidRequest", 400, _COPIED_MARKER)
+    return classify(call, "MethodNotAllowed", 405, "the version is a delete marker")
+
+
+def _stored(request: ReplicaRequest, source: Contents) -> Contents:
+    """What a request with these arguments makes of ``source``; for a new upload that is nothing yet."""
+    told = {**request.arguments, **request.raw_headers}
+    assert told.keys() <= _KNOWN, f"unknown to this model: {told.keys() - _KNOWN}"
+    described = told.get("MetadataDirective") == "COPY"
+    copies_tags = told.get("TaggingDirective") == "COPY"
+    until = told.get("ObjectLockRetainUntilDate")
+    algorithm = told.get("ChecksumAlgorithm")
+    return Contents(
+        body=source.body,
+        size=source.size,
+        metadata=source.metadata if described else dict(told.get("Metadata", {})),
+        headers=source.headers if described else {name: told[name] for name in _HEADERS if name in told},
+        tags=source.tags if copies_tags else frozenset(Tag(*t) for t in parse_qsl(told.get("Tagging", ""))),
+        lock=Lock(
+            told.get("ObjectLockMode"),
+            until.timestamp() if until else None,
+            told.get("ObjectLockLegalHoldStatus"),
+        ),
+        storage_class=told.get("StorageClass", "STANDARD"),
+        checksum=checksum_of(algorithm, source.body) if algorithm else None,
+    )
+
+
+def _source_object(ref: VersionRef, version: Version, contents: Contents) -> SourceObject:
+    return SourceObject(
+        ref=ref,
+        size=contents.size,
+        etag=version.etag,
+        last_modified=version.last_modified,
+        metadata=contents.metadata,
+        storage_class=contents.storage_class,
+        encryption=ENCRYPTION,
+        checksum=contents.checksum,
+        lock=contents.lock,
+        **{_HEADERS[name]: value for name, value in contents.headers.items()},  # type: ignore[arg-type]
+    )

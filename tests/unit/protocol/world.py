@@ -1,0 +1,460 @@
+"""A source, a destination, the ledger, the queues and the functions' use cases, in the hands of a test.
+
+Whatever happens is checked at once, as far as it can be: nothing is published unannounced, nothing changed
+without the lease, nothing foreign removed, no final row reopened.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from s3replicator.decisions.backoff import RetryPolicy
+from s3replicator.decisions.configuration import (
+    Configuration,
+    Destination,
+    Filter,
+    LateVersions,
+    Rule,
+)
+from s3replicator.decisions.failures import Reason
+from s3replicator.decisions.ledger import LedgerKey, Row, Status
+from s3replicator.decisions.stamp import Stamp
+from s3replicator.decisions.versions import Kind, Tag
+from s3replicator.usecases import lanes
+from s3replicator.usecases.batch import Batch, BatchResult, Message
+from s3replicator.usecases.by_hand import ByHand, Report, Request
+from s3replicator.usecases.engine import Engine, Timing
+from s3replicator.usecases.lanes import Lane
+from s3replicator.usecases.sweep import Sweep
+from tests.unit.protocol.invariants import Past, Quiet
+from tests.unit.protocol.memory_bucket import LIFECYCLE, MemoryBucket, UploadOrder
+from tests.unit.protocol.memory_ledger import MemoryLedger
+from tests.unit.protocol.memory_queues import Letter, MemoryQueues, Queue
+from tests.unit.protocol.memory_s3 import MemoryDestination, MemoryS3, MemorySource
+from tests.unit.protocol.runtime import CountingDice, ManualClock, OneByOne
+from tests.unit.protocol.scheduler import Call, Fate, Port, Scheduler, Worker, Zombie
+
+SOURCE: Final = "source-bucket"
+REPLICA: Final = "destination-bucket"
+
+#: As the template has them, but fewer attempts: what is given up shall be seen, too.
+_GRACE: Final = 300.0
+_DEFER: Final = 5.0
+_RETRY: Final = RetryPolicy(base=60, maximum=3600, attempts=4)
+#: Kept for a function's answer.
+_RESERVE: Final = 2.0
+
+_CHANGING: Final = frozenset({"remove", "put_tags", "put_acl", "put_lock"})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The rule in force, and what kind of destination it is for."""
+
+    markers: bool = True
+    version_deletes: bool = False
+    late: LateVersions = LateVersions.REPLAY
+    order: UploadOrder = UploadOrder.INITIATION
+    locked: bool = False
+
+    def configuration(self) -> Configuration:
+        deletes = 1000 if self.version_deletes else None
+        destination = Destination(REPLICA)
+        return Configuration(
+            (Rule("rule", 1, True, Filter(), self.markers, destination, self.late, deletes),)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """``seconds`` it may run, and how long it waits for the answer to a visible write, as in template.yaml
+    and the wiring."""
+
+    seconds: float
+    publish: float
+    lane: Callable[[Engine], Lane]
+
+
+_FUNCTIONS: Final = {
+    Queue.INGEST: _Function(60, 25, lanes.replicate),
+    Queue.LARGE: _Function(900, 240, lanes.replicate_large),
+    Queue.DEAD_LETTER: _Function(300, 60, lanes.retry),
+}
+
+
+@dataclass(slots=True)
+class _Job:
+    """A worker's messages, and when its function's time is up."""
+
+    queue: Queue | None
+    letters: list[Letter]
+    ends: float
+
+
+class Violation(AssertionError):
+    """The protocol has been broken; the trace says how."""
+
+
+@dataclass(slots=True)
+class _Rules:
+    configuration: Configuration
+
+    def current(self) -> Configuration:
+        return self.configuration
+
+
+class World:
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.clock = ManualClock()
+        self.queues = MemoryQueues()
+        self.s3 = MemoryS3.with_buckets(self.clock, SOURCE, REPLICA, order=terms.order, notify=self._hear)
+        self.source: MemoryBucket = self.s3.buckets[SOURCE]
+        self.replica: MemoryBucket = self.s3.buckets[REPLICA]
+        self.replica.locked = terms.locked
+        self.ledger = MemoryLedger(self._watch)
+        self.scheduler = Scheduler(self._check)
+        #: By key and name: every source version there has ever been.
+        self.past: dict[str, dict[str, Past]] = defaultdict(dict)
+        #: Keys at the destination where somebody else has been at work, and what they did.
+        self.foreign: dict[str, set[str]] = defaultdict(set)
+        self.faults = 0
+        self._rules = _Rules(terms.configuration())
+        self._jobs: dict[Worker, _Job] = {}
+        self._count = 0
+        port = self.scheduler.port
+        self._source = port(Port.SOURCE, MemorySource(self.s3))
+        destination = MemoryDestination(self.s3, REPLICA, self._intended)
+        self._destinations = {REPLICA: port(Port.DESTINATION, destination, REPLICA)}
+        self._ledger = port(Port.LEDGER, self.ledger)
+        self._outbox = port(Port.OUTBOX, self.queues)
+
+    # -- what users do at the source
+
+    def put(self, key: str, size: int = 1) -> None:
+        self._done(f"put {key}", self.source.put, key, self._body(), size=size)
+
+    def begin(self, key: str, size: int = 2) -> str:
+        upload_id = self.source.begin(key, self._body(), size=size)
+        self.scheduler.note(f"source: begin {key}: {upload_id}")
+        return upload_id
+
+    def end(self, upload_id: str) -> None:
+        self._done(f"end {upload_id}", self.source.end, upload_id)
+
+    def mark(self, key: str) -> None:
+        self._done(f"mark {key}", self.source.mark, key)
+
+    def purge(self, key: str, version_id: str) -> None:
+        self._done(f"purge {version_id} of {key}", self.source.purge, key, version_id)
+
+    def expire(self, key: str, version_id: str) -> None:
+        """A lifecycle rule deletes a version."""
+        found = self.source.find(key, version_id)
+        assert found is not None
+        self.past[key][found.name].expired = True
+        self.scheduler.note(f"source: expire {version_id} of {key}")
+        self.source.purge(key, version_id, by=LIFECYCLE)
+
+    def tag(self, key: str, version_id: str, colour: str) -> None:
+        self._done(f"tag {version_id} {colour}", self.source.tag, key, version_id, {Tag("colour", colour)})
+
+    def _body(self) -> str:
+        self._count += 1
+        return f"body {self._count}"
+
+    def _done(self, what: str, act: Callable[..., object], *arguments: Any, **keywords: Any) -> None:
+        made = act(*arguments, **keywords)
+        self.scheduler.note(f"source: {what}" + (f": {made}" if made else ""))
+
+    def _hear(self, record: Mapping[str, Any]) -> None:
+        """S3 tells; and whatever it tells of has now been seen at the source."""
+        key = record["s3"]["object"]["key"]
+        for version in self.source.versions(key):
+            body = version.contents.body if version.contents else None
+            self.past[key].setdefault(version.name, Past(version.kind, version.place, body))
+        self.queues.send(Queue.INGEST, {"Records": [record]})
+
+    # -- what others do at the destination
+
+    def put_foreign(self, key: str) -> None:
+        self.foreign[key].add("put")
+        self.scheduler.note(f"foreign: put {key}: {self.replica.put(key, 'foreign')}")
+
+    def mark_foreign(self, key: str) -> None:
+        self.foreign[key].add("mark")
+        self.scheduler.note(f"foreign: mark {key}: {self.replica.mark(key)}")
+
+    def copy_foreign(self, key: str, version_id: str) -> None:
+        self.foreign[key].add("copy")
+        made = self.replica.copy_in_place(key, version_id)
+        self.scheduler.note(f"foreign: copy {version_id} of {key} in place: {made}")
+
+    def remove_foreign(self, key: str, version_id: str) -> None:
+        self.foreign[key].add("remove")
+        self.scheduler.note(f"foreign: remove {version_id} of {key}")
+        self.replica.purge(key, version_id)
+
+    # -- messages
+
+    def duplicate(self, queue: Queue, letter: Letter) -> None:
+        self.queues.send(queue, letter.body)
+        self.scheduler.note(f"{letter.id} is delivered twice")
+
+    def lose(self, letter: Letter) -> None:
+        """S3's notification never arrives."""
+        [record] = json.loads(letter.body)["Records"]
+        key, version_id = record["s3"]["object"]["key"], record["s3"]["object"]["versionId"]
+        self.queues.delete(Queue.INGEST, letter)
+        copies = [other.body for other in self.queues.letters[Queue.INGEST]]
+        if letter.body not in copies:
+            self.past[key][version_id].unheard.add(record["eventName"])
+        self.scheduler.note(f"{letter.id} is lost: {record['eventName']} of {version_id}")
+
+    # -- workers
+
+    def take(self, queue: Queue, letters: Sequence[Letter]) -> Worker:
+        """A worker of the function that reads this queue gets a batch of messages."""
+        function = _FUNCTIONS[queue]
+        name = self._name()
+        for letter in letters:
+            self.queues.take(letter)
+        messages = [Message(letter.id, letter.body, letter.received) for letter in letters]
+        engine = self._engine(name, function.publish)
+        batch = Batch(engine, self._rules, SOURCE, function.lane(engine))
+        self.scheduler.note(f"{name} of {queue} takes {', '.join(map(_told, letters))}")
+        return self._start(
+            name, lambda until: batch.process(messages, until), function.seconds, queue, list(letters)
+        )
+
+    def sweep(self) -> Worker:
+        name = self._name()
+        sweep = Sweep(self._ledger, self._outbox, self.clock)
+        self.scheduler.note(f"{name} sweeps")
+        return self._start(name, lambda until: sweep.run([REPLICA], until), 300)
+
+    def reconcile(self, key: str) -> Report:
+        """An operator has a key settled."""
+        name = self._name()
+        by_hand = ByHand(self._engine(name, 60), self._rules, SOURCE)
+        self.scheduler.note(f"{name} settles {key} by hand")
+        worker = self._start(name, lambda until: by_hand.settle(Request(SOURCE, key), until), 300)
+        self.finish(worker)
+        assert isinstance(worker.answer, Report), f"settling {key} by hand failed: {worker.failure}"
+        return worker.answer
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"w{self._count}"
+
+    def _engine(self, name: str, publish: float) -> Engine:
+        return Engine(
+            source=self._source,
+            destinations=self._destinations,
+            ledger=self._ledger,
+            outbox=self._outbox,
+            clock=self.clock,
+            dice=CountingDice(name),
+            parallel=OneByOne(),
+            timing=Timing(_GRACE, publish, _DEFER, _RETRY),
+        )
+
+    def _start(
+        self,
+        name: str,
+        job: Callable[[float], object],
+        seconds: float,
+        queue: Queue | None = None,
+        letters: list[Letter] | None = None,
+    ) -> Worker:
+        ends = self.clock.now() + seconds
+        worker = self.scheduler.start(name, lambda: job(ends - _RESERVE))
+        self._jobs[worker] = _Job(queue, letters or [], ends)
+        self._look_after(worker)
+        return worker
+
+    def step(self, worker: Worker, fate: Fate = Fate.DONE) -> None:
+        if fate is Fate.DIES_AMID and worker.call is not None and worker.call.name == "lease":
+            # It would be over long before the worker's messages come again.
+            fate = Fate.DIES_AFTER
+        self.faults += fate is not Fate.DONE
+        self.scheduler.step(worker, fate)
+        self._look_after(worker)
+
+    def go_on(self, worker: Worker, steps: int) -> None:
+        """So many calls, or as many as there are."""
+        while worker.call is not None and steps > 0:
+            self.step(worker)
+            steps -= 1
+
+    def finish(self, worker: Worker) -> None:
+        while worker.call is not None:
+            self.step(worker)
+
+    def land(self, zombie: Zombie) -> None:
+        self.scheduler.land(zombie)
+
+    def _look_after(self, worker: Worker) -> None:
+        """Messages of a worker that has ended: done with, or to come again."""
+        if worker.call is not None:
+            return
+        job = self._jobs.pop(worker)
+        if worker.killed or worker.failure is not None:
+            again = [letter.id for letter in job.letters]
+        else:
+            again = list(self._returned(worker))
+        for letter in job.letters:
+            assert job.queue is not None
+            if letter.id in again:
+                self.queues.give_back(letter)
+            else:
+                self.queues.delete(job.queue, letter)
+        if not worker.killed:
+            self.scheduler.note(f"{worker.name} {_ending(worker)}{'; again' if again else ''}")
+
+    def _returned(self, worker: Worker) -> Iterable[str]:
+        answer = worker.answer
+        for outcome in getattr(answer, "outcomes", []):
+            if outcome.reason == Reason.UNEXPECTED:
+                raise Violation(f"{worker.name} was surprised:\n{outcome.detail}")
+        return answer.returned if isinstance(answer, BatchResult) else []
+
+    # -- time
+
+    def wait(self, seconds: float, *, amid: bool = False) -> None:
+        """Time passes: functions whose time is up are killed, with or without their last request taking
+        effect later, and a request whose sender is dead takes effect before the lease has run out."""
+        until = self.clock.now() + seconds
+        for worker in list(self.scheduler.workers):
+            if self._jobs[worker].ends <= until:
+                self.step(worker, Fate.DIES_AMID if amid else Fate.DIES_BEFORE)
+        for zombie in list(self.scheduler.zombies):
+            if self._must_land_by(zombie) <= until:
+                self.land(zombie)
+        self.clock.advance_to(until)
+        self.scheduler.note(f"{seconds:g} seconds pass")
+
+    def _must_land_by(self, zombie: Zombie) -> float:
+        key = zombie.call.key
+        lease = self.ledger.holder(key) if key is not None else None
+        return lease.expires if lease is not None else float("inf")
+
+    # -- rest
+
+    def run_dry(self) -> None:
+        """No more faults, and time enough: everything that waits is worked on."""
+        for zombie in list(self.scheduler.zombies):
+            self.land(zombie)
+        for worker in list(self.scheduler.workers):
+            self.finish(worker)
+        for _ in range(100):
+            busy = self._work_once()
+            if not busy and self._nothing_due() and not self._unpark():
+                return
+            # As long as the longest lease: a message that waits for a dead worker's comes again and again.
+            self.wait(1300)
+            self.finish(self.sweep())
+        raise Violation("it does not come to rest")
+
+    def _work_once(self) -> bool:
+        waiting = [(queue, letter) for queue in _FUNCTIONS for letter in self.queues.waiting(queue)]
+        for queue, letter in waiting:
+            self.finish(self.take(queue, [letter]))
+        return bool(waiting)
+
+    def _nothing_due(self) -> bool:
+        waiting = any(self.queues.letters[queue] for queue in _FUNCTIONS)
+        return not waiting and not any(self.ledger.due(REPLICA, self.clock.now() + 1e6))
+
+    def _unpark(self) -> bool:
+        """The operator sends what is parked to the ingest queue."""
+        parked = list(self.queues.letters[Queue.PARKED])
+        for letter in parked:
+            self.queues.delete(Queue.PARKED, letter)
+            self.queues.send(Queue.INGEST, letter.body)
+        return bool(parked)
+
+    def quiet(self, key: str, *, reconciled: bool) -> Quiet:
+        head, rows = self.ledger.history(LedgerKey(REPLICA, key))
+        return Quiet(
+            source=self.source.versions(key),
+            destination=self.replica.versions(key),
+            uploads=sum(upload.key == key for upload in self.replica.uploads.values()),
+            head=head,
+            rows=rows,
+            past=self.past[key],
+            foreign=frozenset(self.foreign[key]),
+            markers=self.terms.markers,
+            version_deletes=self.terms.version_deletes,
+            late=self.terms.late,
+            reconciled=reconciled,
+            tidy=not self.faults,
+            now=self.clock.now(),
+        )
+
+    def close(self) -> None:
+        self.scheduler.close()
+
+    # -- what must be so at every moment
+
+    def _intended(self, key: str) -> str | None:
+        intent = self.ledger.open_intent(LedgerKey(REPLICA, key))
+        return intent.version_id if intent else None
+
+    def _check(self, worker: Worker, call: Call) -> None:
+        key = call.key
+        if key is None or not (call.publishes or call.name in _CHANGING):
+            return
+        lease = self.ledger.holder(key)
+        now = self.clock.now()
+        if lease is None or not lease.token.startswith(f"{worker.name}-") or lease.expires < now:
+            raise Violation(f"{worker.name} changes {key} without holding its lease: {call.name}")
+        if call.publishes:
+            self._is_announced(key, call)
+
+    def _is_announced(self, key: LedgerKey, call: Call) -> None:
+        intent = self.ledger.open_intent(key)
+        if intent is None:
+            raise Violation(f"{call.name} of {key} is not announced")
+        if call.name == "put_marker":
+            if intent.kind is not Kind.MARKER:
+                raise Violation(f"a marker is written, and {intent} is announced")
+            return
+        metadata = (
+            call.arguments[2].arguments.get("Metadata", {})
+            if call.name == "copy"
+            else self.replica.uploads[call.arguments[1]].contents.metadata
+            if call.arguments[1] in self.replica.uploads
+            else {}
+        )
+        stamp = Stamp.read(metadata)
+        if stamp is not None and (stamp.nonce, stamp.version_id) != (intent.nonce, intent.version_id):
+            raise Violation(f"{stamp} is published, and {intent} is announced")
+
+    @staticmethod
+    def _watch(key: LedgerKey, version_id: str, before: Row | None, after: Row | None) -> None:
+        if before is None:
+            return
+        if after is None:
+            raise Violation(f"the row of {version_id} of {key} is gone; it was {before}")
+        allowed = {
+            Status.COMPLETED: {Status.COMPLETED, Status.TOMBSTONE},
+            Status.TOMBSTONE: {Status.TOMBSTONE},
+        }.get(before.status, set(Status))
+        if after.status not in allowed:
+            raise Violation(f"the row of {version_id} of {key} went from {before} to {after}")
+
+
+def _ending(worker: Worker) -> str:
+    if worker.failure is not None:
+        return f"fails: {worker.failure}"
+    outcomes = getattr(worker.answer, "outcomes", [])
+    told = [f"{one.result} {one.version_id} {one.reason or ''}" for one in outcomes]
+    return f"ends: {', '.join(told) or worker.answer}"
+
+
+def _told(letter: Letter) -> str:
+    records = json.loads(letter.body)["Records"]
+    return f"{letter.id} " + ", ".join(f"{r['eventName']} {r['s3']['object']['versionId']}" for r in records)
