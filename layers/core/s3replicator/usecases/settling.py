@@ -396,8 +396,8 @@ class Settlement:
         if work is None:
             change = self._as_told(version_id, row).change
             [work] = Router(self.engine.source).route(change, self.configuration)
-        final = work.failure is not None and not isinstance(work.failure, RetryableError)
-        if final and row.live and row.final:
+        is_refused = work.failure is not None and not isinstance(work.failure, RetryableError)
+        if is_refused and row.live and row.final:
             work = self._from_replica(work, row)
         self.works[version_id] = work
         return work
