@@ -132,6 +132,7 @@ def test_a_replica_that_is_deleted_where_it_arrived_is_deleted_at_its_origin(sit
 
 
 def test_markers_made_on_both_sides_at_once_do_not_echo(sites: Sites) -> None:
+    """Scenario 83."""
     key = sites.key("two")
     first = sites.a.put(key)
     replica = sites.a.arrives(B, key, first)

@@ -10,7 +10,7 @@ from s3replicator.adapters.runtime import SystemClock
 from s3replicator.decisions.ledger import Intent, Lease, LedgerKey, OrderFacts
 from s3replicator.decisions.versions import Kind
 from tests.functional.faults import Fault, faults
-from tests.functional.world import ONE, Event, World
+from tests.functional.world import ONE, SOURCE, Event, World
 
 
 @pytest.fixture
@@ -338,3 +338,52 @@ def test_a_large_copy_survives_an_outage_of_the_ledger(one: World, small_parts: 
     assert one.row("key").status == "COMPLETED"
     assert one.open_uploads() == 0
     assert one.at_rest("key")
+
+
+def test_sequencers_of_different_keys_are_never_compared(one: World) -> None:
+    """E85: a key's first version arrives, however late its sequencer is among those of other keys."""
+    low, high = one.put("low"), one.put("high")
+    one.deliver(high)
+    one.deliver(low)
+
+    assert one.versions("low") == one.versions("high") == ["content"]
+    assert one.take("dead-letter") == []
+
+
+def test_a_source_that_is_replaced_while_its_parts_are_copied_is_copied_anew(
+    one: World, small_parts: int
+) -> None:
+    """E88: every part is pinned to what was seen; no object is mixed of two."""
+    one.deliver(one.put_parts("large", [bytes(small_parts), b"rest"]))
+    with faults(Fault("UploadPartCopy", status=412, code="PreconditionFailed")):
+        one.deliver(*one.take("large"), to="replicate_large")
+    row = one.row("large")
+    assert (row.status, one.versions("large")) == ("PENDING", [])
+    time.sleep(max(0, (row.due or 0) - time.time()))
+    one.sweep()
+    one.drain()
+
+    assert one.content("large") == one.content("large", SOURCE)
+    assert one.open_uploads() == 0
+
+
+def test_the_source_is_only_read(one: World) -> None:
+    """K178, K179: whatever happens at either side, nothing is ever written there."""
+    first, second = one.put("key", b"first"), one.put("key", b"second")
+    one.deliver(second)
+    one.deliver(first, one.tag(first, colour="red"), one.mark("key"))
+    one.drain()
+    one.s3.put_object(Bucket=ONE, Key="other", Body=b"written at the destination")
+    one.settle("key")
+
+    at_source = [
+        call.operation
+        for calls in one.calls.values()
+        for call in calls
+        if call.arguments.get("Bucket") == SOURCE
+    ]
+    assert at_source
+    assert {
+        operation for operation in at_source if not operation.startswith(("Get", "Head", "List"))
+    } == set()
+    assert one.versions("other", SOURCE) == []

@@ -221,7 +221,7 @@ MUTANTS: Final = (
     _mutant(
         "lease-not-exclusive",
         "one worker at a time holds a key",
-        Edit("adapters/ledger.py", "OR #lease.#expires < :now)", "OR attribute_exists(#lease))"),
+        Edit("adapters/ledger.py", "OR #lease.#expires < :now)", "OR NOT #lease.#expires = :now)"),
         tests=LEDGER,
     ),
     _mutant(
