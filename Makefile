@@ -17,7 +17,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 # sam reports its use and waits for an answer; neither is wanted.
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup check lint types test build local local-stop demo lock clean
+.PHONY: help setup check lint types test mutants build local local-stop demo lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ types: setup ## mypy --strict over code and tests
 
 test: setup ## Every test, those of the deployed stack included
 	$(BIN)/pytest
+
+mutants: setup ## Break the protocol rule by rule, and see which test notices
+	@$(BIN)/python -m tests.mutants
 
 build: setup ## Build the layer and the functions
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
