@@ -14,6 +14,7 @@ from s3replicator.decisions.plan import Part
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.versions import Published, VersionRef
 from tests.functional.faults import Fault, faults
+from tests.functional.world import World
 
 SOURCE: Final = "source-bucket"
 REPLICA: Final = "replica-bucket"
@@ -115,3 +116,17 @@ def test_the_id_of_what_was_written_comes_from_its_own_answer(buckets: Buckets, 
     assert len(buckets.contents()) == 3
     buckets.destination().remove("key", published.version_id)
     assert buckets.contents() == ["before", "foreign"]
+
+
+# -- duplicates
+
+
+def test_a_duplicate_is_acknowledged_only_if_its_key_is_clean(world: World) -> None:
+    """The version is replicated, its key is not looked after yet, and the message about that is lost."""
+    event = world.put("key")
+    with faults(Fault("CopyObject", effect=True)):
+        world.deliver(event)
+    assert world.take("dead-letter")
+    world.deliver(event)
+    world.drain()
+    assert world.at_rest("key")

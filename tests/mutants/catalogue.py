@@ -598,7 +598,9 @@ MUTANTS: Final = (
     _mutant(
         "deletes-unlimited",
         "the breaker is asked before a version is deleted",
-        Edit("adapters/ledger.py", "AND #count < :limit AND", "AND :limit = :limit AND"),
+        Edit(
+            "adapters/ledger.py", "AND #count < :limit AND", "AND (#count < :limit OR #count >= :limit) AND"
+        ),
         tests=LEDGER,
     ),
     _mutant(
