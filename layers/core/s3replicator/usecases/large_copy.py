@@ -79,11 +79,11 @@ class LargeCopy:
             return self._record_failure(stopped.work, stopped.failure, configuration, deadline)
         except ReplicationError as failure:
             return self._record_failure(work, failure, configuration, deadline)
-        if not prepared.complete or not self._engine.may_publish(deadline):
-            return self._resume_later(work, delay=0)
-        if work.change.prepare:
+        if prepared.complete and work.change.prepare:
             # Whoever settles the key will complete it, or abort it.
             return hand_over(self._engine, work, work.outcome(Result.HANDED_OVER))
+        if not prepared.complete or not self._engine.may_publish(deadline):
+            return self._resume_later(work, delay=0)
         return self._take(work, prepared, configuration, deadline)
 
     def _take(
