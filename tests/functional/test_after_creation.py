@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from s3replicator.adapters.runtime import SystemClock
+from s3replicator.adapters.source import S3Source
+from s3replicator.decisions.versions import SourceVersion, VersionRef
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.world import ONE, SOURCE, World
 
@@ -192,3 +195,40 @@ def test_by_hand_tags_are_compared_and_put_right(one: World) -> None:
     one.settle("key")
     after = len([call for call in one.calls["retry"] if call.operation == "PutObjectTagging"])
     assert before == after == 1
+
+
+def test_an_acl_is_carried_over_when_its_version_is_copied_again(one: World) -> None:
+    first, second = one.put("key", b"first"), one.put("key", b"second")
+    one.deliver(second)
+    one.s3.put_object_acl(Bucket=SOURCE, Key="key", ACL="public-read")
+    one.deliver(one.event("ObjectAcl:Put", "key", one.version_of(second)))
+    one.deliver(first)
+    one.drain()
+
+    assert one.versions("key") == ["second", "first"]
+    grants = one.s3.get_object_acl(Bucket=ONE, Key="key")["Grants"]
+    assert "READ" in {grant["Permission"] for grant in grants}
+
+
+def test_by_hand_a_key_of_many_versions_is_settled_in_several_calls(
+    one: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        one.put("key", str(number).encode())
+    passed: list[float] = []
+    head, now = S3Source.head, SystemClock.now
+    monkeypatch.setattr(SystemClock, "now", lambda clock: now(clock) + sum(passed))
+
+    def slow(source: S3Source, ref: VersionRef) -> SourceVersion:
+        passed.append(20)
+        return head(source, ref)
+
+    monkeypatch.setattr(S3Source, "head", slow)
+    answers = 0
+    while any(told["reason"] == "KeyBusy" for told in one.settle("key")["outcomes"]):
+        passed.clear()
+        answers += 1
+        assert answers < 10
+
+    assert answers > 0
+    assert one.versions("key") == [str(number) for number in reversed(range(12))]

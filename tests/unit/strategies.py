@@ -63,6 +63,7 @@ rows = st.builds(
     doubt=st.booleans(),
     lost=st.booleans(),
     purged=st.booleans(),
+    acl=st.booleans(),
     left=_ids,
     blocked=_ids,
     stray=_ids,

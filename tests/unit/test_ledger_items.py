@@ -77,6 +77,7 @@ def test_no_field_of_a_row_is_left_out() -> None:
         doubt=True,
         lost=True,
         purged=True,
+        acl=True,
         left=("left",),
         blocked=("blocked",),
         stray=("stray", "another"),

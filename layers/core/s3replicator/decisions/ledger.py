@@ -94,7 +94,8 @@ class Row:
     ``left`` are our ids still to be removed, ``blocked`` those the destination refuses to remove, ``stray``
     those that may be foreign and are never removed. ``doubt`` marks a replica adopted by its place only.
     ``lost`` means that others removed the replica: it is not copied again unless an operator asks.
-    ``purged`` means that somebody deleted the source version, and the rules replicate that.
+    ``purged`` means that somebody deleted the source version, and the rules replicate that; ``acl`` that
+    the replica has been given its source's ACL, which no copy carries along.
     """
 
     kind: Kind
@@ -105,6 +106,7 @@ class Row:
     doubt: bool = False
     lost: bool = False
     purged: bool = False
+    acl: bool = False
     left: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     stray: tuple[str, ...] = ()

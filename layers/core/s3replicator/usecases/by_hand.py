@@ -24,6 +24,10 @@ from s3replicator.usecases.settling import Settlement, Unfinished
 _TRIED_AGAIN: Final = frozenset({Status.PENDING, Status.FAILED, Status.NOT_ELIGIBLE})
 
 
+#: Asked again, there is time for the rest.
+_LATER: Final = RetryableError(Reason.BUSY, "the worker's time is up")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """``restore_lost``: copy again what others removed at the destination. ``purge``: also delete replicas
@@ -104,9 +108,9 @@ class ByHand:
         try:
             if leased.in_doubt:
                 leased.resolve()
-            self._ask(request, leased, settlement, configuration)
+            complete = self._ask(request, leased, settlement, configuration)
             settlement.run()
-            failures += self._compare(leased)
+            failures += self._compare(leased, deadline) if complete else [_LATER]
         except Unfinished as stopped:
             failures.append(stopped.failure)
         except ReplicationError as failure:
@@ -136,9 +140,13 @@ class ByHand:
 
     def _ask(
         self, request: Request, leased: LeasedKey, settlement: Settlement, configuration: Configuration
-    ) -> None:
-        rows = leased.rows()
+    ) -> bool:
+        """Reading may take half of the time there is; False if that was not enough for all versions."""
+        rows, now = leased.rows(), self.engine.clock.now()
+        until = now + (settlement.deadline - now) / 2
         for listed in reversed(settlement.sides().source):
+            if self.engine.clock.now() > until:
+                return False
             row = rows.get(listed.version_id)
             if row is None:
                 self._ask_for_unknown(listed, leased, settlement, configuration)
@@ -151,6 +159,7 @@ class ByHand:
                 leased.set_row(vid, replace(unblocked, reason=None, detail=None))
             if request.purge and row.live and not settlement.sides().lists(vid):
                 settlement.purge(vid, unblocked)
+        return True
 
     def _ask_for_unknown(
         self,
@@ -169,12 +178,14 @@ class ByHand:
             if work.destination == leased.key.destination:
                 settlement.ask(work)
 
-    def _compare(self, leased: LeasedKey) -> list[ReplicationError]:
+    def _compare(self, leased: LeasedKey, deadline: float) -> list[ReplicationError]:
         """What could not be compared, or not be put right."""
         failures: list[ReplicationError] = []
         for vid, row in leased.rows().items():
             if row.kind is not Kind.OBJECT or row.replica is None or row.status is not Status.COMPLETED:
                 continue
+            if not self.engine.may_publish(deadline):
+                return [*failures, _LATER]
             try:
                 ref = source_ref(leased.head.source, vid)
                 verified = refresh.compare(self.engine, leased.bucket, ref, row.replica)

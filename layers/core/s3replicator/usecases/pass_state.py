@@ -97,9 +97,10 @@ class PassState:
             self.fail(work, failure)
         else:
             if row.attempts:
-                self.leased.set_row(
-                    work.version_id, replace(row, reason=None, detail=None, due=None, attempts=0)
-                )
+                row = replace(row, reason=None, detail=None, due=None, attempts=0)
+            if work.change.kind is ChangeKind.ACL_CHANGED:
+                row = replace(row, acl=True)
+            self.leased.set_row(work.version_id, row)
             self.tell(work, result, row)
 
     def fail(self, work: Work, failure: ReplicationError) -> None:

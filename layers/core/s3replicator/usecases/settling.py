@@ -19,7 +19,7 @@ from s3replicator.decisions.failures import (
     RetryableError,
     SourceGone,
 )
-from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency
+from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency, source_ref
 from s3replicator.decisions.order import decidedly_newer
 from s3replicator.decisions.plan import plan_copy
 from s3replicator.decisions.rules import contenders
@@ -264,6 +264,8 @@ class Settlement:
         if row.status is Status.FAILED:
             self._failed.add(work.version_id)
             self.parked.append((work, row))
+        if row.acl:
+            self._carry_acl(work, row)
         if work.large:
             # Where it came to lie, only the list can tell.
             self._sides = None
@@ -272,6 +274,17 @@ class Settlement:
         above = ListedVersion(row.replica, row.kind, self.engine.clock.now(), size=work.size or 0)
         sides = self.sides()
         self._sides = replace(sides, destination=[above, *sides.destination])
+
+    def _carry_acl(self, work: Work, row: Row) -> None:
+        """No copy carries it along."""
+        ref = source_ref(self.leased.head.source, work.version_id)
+        assert row.replica is not None
+        try:
+            self.leased.bucket.put_acl(ref.key, row.replica, self.engine.source.acl(ref))
+        except SourceGone:
+            return
+        except ReplicationError as failure:
+            self._hold_up(work, row, failure)
 
     def _send(self, work: Work) -> Row:
         if work.failure is not None:
@@ -379,7 +392,7 @@ class Settlement:
 
     def _finish(self) -> None:
         for vid, row in self.leased.rows().items():
-            if row.final and (row.due is not None or row.attempts):
+            if row.final and (row.due is not None or row.attempts) and row.reason not in _FOLLOWED:
                 # What was in its way is gone.
                 if row.upload is not None:
                     discard_upload(self.engine, self._as_told(vid, row))
@@ -443,6 +456,16 @@ class Settlement:
             published = complete_upload(self.leased.bucket, work, upload, parts)
         return self.leased.account(work, upload.nonce, published)
 
+
+#: Why a replica's tags or ACL are not its source's: settling does not change that.
+_FOLLOWED: Final = frozenset(
+    {
+        Reason.DST_PUT_ACL_NOT_PERMITTED,
+        Reason.DST_PUT_TAGGING_NOT_PERMITTED,
+        Reason.SRC_GET_ACL_NOT_PERMITTED,
+        Reason.SRC_GET_TAGGING_NOT_PERMITTED,
+    }
+)
 
 _HALT: Final = RetryableError(
     Reason.VERSION_DELETES_HALTED,

@@ -114,6 +114,7 @@ class Work:
             blocked=old.blocked,
             stray=old.stray,
             purged=old.purged,
+            acl=old.acl,
             rule=fresh.rule or old.rule,
         )
 
