@@ -563,3 +563,30 @@ def test_a_duplicate_that_fails_keeps_the_upload_of_the_row(one: World, small_pa
 
     assert one.open_uploads() == 0
     assert one.row("key").status == "COMPLETED"
+
+
+def test_a_large_version_that_was_left_out_and_is_wanted_again_arrives(
+    world: World, small_parts: int
+) -> None:
+    world.rules({**MARKERS, "Extensions": {"VersionDeletes": {"Status": "Enabled"}, "LateVersions": "Skip"}})
+    large, newer = world.put_parts("key", [bytes(small_parts), b"rest"]), world.put("key", b"newer")
+    deliver(world, newer, large)
+    assert [row.status for row in world.rows("key")] == ["SUPERSEDED", "COMPLETED"]
+    deliver(world, world.purge(newer))
+    let_time_pass(world)
+
+    assert [content[-4:] for content in world.versions("key")] == ["rest"]
+    assert world.open_uploads() == 0
+    assert world.at_rest("key")
+
+
+def test_by_hand_a_large_replica_that_was_lost_is_restored(one: World, small_parts: int) -> None:
+    deliver(one, one.put_parts("key", [bytes(small_parts), b"rest"]))
+    one.s3.delete_object(Bucket=ONE, Key="key", VersionId=one.row("key").replica)
+    one.settle("key", restoreLost=True)
+    one.drain()
+
+    assert [content[-4:] for content in one.versions("key")] == ["rest"]
+    assert not one.row("key").lost
+    assert one.open_uploads() == 0
+    assert one.at_rest("key")

@@ -150,7 +150,7 @@ class ByHand:
             row = rows.get(listed.version_id)
             if row is None:
                 self._ask_for_unknown(listed, leased, settlement, configuration)
-            elif (row.lost and request.restore_lost) or row.status in _TRIED_AGAIN:
+            elif (request.restore_lost and settlement.is_lost(row)) or row.status in _TRIED_AGAIN:
                 settlement.ask_again(listed.version_id, row)
         for vid, row in rows.items():
             # The lock may have ended.

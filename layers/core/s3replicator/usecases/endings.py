@@ -89,7 +89,8 @@ def stuck_row(engine: Engine, row: Row, failure: ReplicationError) -> Row:
 
 def being_prepared(engine: Engine, row: Row) -> Row:
     """The row of a version that is copied part by part before it can be put in its place."""
-    return replace(row, reason=Reason.OUT_OF_ORDER, due=engine.clock.now() + _PREPARING)
+    status = Status.PENDING if row.status is Status.SUPERSEDED else row.status
+    return replace(row, status=status, reason=Reason.OUT_OF_ORDER, due=engine.clock.now() + _PREPARING)
 
 
 def is_being_prepared(engine: Engine, row: Row) -> bool:

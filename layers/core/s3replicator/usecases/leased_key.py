@@ -83,6 +83,10 @@ class LeasedKey:
     def place(self, work: Work) -> Place:
         """Where the version stands among the live replicas. Lists the source only if it must."""
         live = self.head.live()
+        top = self.head.top
+        if top is not None and int(work.order.last_modified) <= int(top[1].last_modified):
+            # Within a second times tell nothing, so ``top`` need not be the newest that has spilled.
+            live = {vid: row.order for vid, row in self.rows().items() if row.live}
         live.pop(work.version_id, None)
         place = place_by_sequencer(work.order, live)
         if place is not Place.UNKNOWN:

@@ -143,6 +143,8 @@ class Settlement:
         row = self.leased.row(work.version_id)
         if row is not None and row.reason == Reason.OUT_OF_ORDER:
             self._remember(work, row)
+            if row.lost:
+                self._asked.add(work.version_id)
 
     def _bring(self, work: Work) -> None:
         """Two messages may tell of one version: the upload that one of them brings counts."""
@@ -161,6 +163,11 @@ class Settlement:
 
     def ask_again(self, version_id: str, row: Row) -> None:
         self.ask(self._work(version_id, row))
+
+    def is_lost(self, row: Row) -> bool:
+        """Whether others have removed the replica, recorded or not."""
+        here = any(listed.version_id == row.replica for listed in self.sides().destination)
+        return row.lost or (row.live and not here)
 
     def forget(self, work: Work) -> str:
         """Somebody deleted this version at the source: if the rules replicate that, its replica goes.
@@ -344,7 +351,7 @@ class Settlement:
             self.to_prepare.append(needed)
             row = being_prepared(self.engine, row)
             self._set(work.version_id, row)
-        if row.live:
+        if row.final:
             raise Unfinished(RetryableError(Reason.OUT_OF_ORDER, "an upload is being prepared"))
 
     def _remove(self, version_id: str, replica: str) -> None:
