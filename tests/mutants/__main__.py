@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from tests.mutants.catalogue import MUTANTS, Mutant
-from tests.mutants.laboratory import Laboratory, Verdict
+from tests.mutants.laboratory import Laboratory, Unusable, Verdict
 
 #: How many run at once.
 _AT_ONCE: Final = 2
+
+#: No file of tests takes as many seconds with the code as it is.
+_ENDLESS: Final = 1800.0
 
 #: A mutant may take so many times as long as the code itself, but at least so many seconds.
 _PATIENCE: Final = 8
@@ -57,13 +60,15 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.list:
         _say("\n".join(f"{mutant.name:<40} {mutant.rule}" for mutant in mutants))
         return 0
-    with tempfile.TemporaryDirectory(prefix="mutants-") as place:
-        original = Laboratory.of_working_tree(Path(place).resolve() / "original")
-        limits = _baseline(original, _files(mutants))
-        if limits is None:
-            return 1
-        experiment = Experiment(original, limits, verbose=bool(chosen.only))
-        caught = sum(_table(experiment, mutants))
+    try:
+        with tempfile.TemporaryDirectory(prefix="mutants-") as place:
+            original = Laboratory.of_working_tree(Path(place).resolve() / "original")
+            limits = _baseline(original, _files(mutants))
+            experiment = Experiment(original, limits, verbose=bool(chosen.only))
+            caught = sum(_table(experiment, mutants))
+    except Unusable as problem:
+        _say(str(problem))
+        return 1
     _say(f"{caught} of {len(mutants)} caught")
     return 0 if caught == len(mutants) else 1
 
@@ -73,16 +78,14 @@ def _files(mutants: Sequence[Mutant]) -> list[str]:
     return sorted({file for mutant in mutants for file in mutant.tests})
 
 
-def _baseline(original: Laboratory, files: Sequence[str]) -> dict[str, float] | None:
-    """How long each file takes with the code as it is; None if that does not pass."""
+def _baseline(original: Laboratory, files: Sequence[str]) -> dict[str, float]:
+    """How many seconds each file takes with the code as it is. Raises ``Unusable`` if that does not pass."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        verdicts = list(pool.map(lambda file: original.test([file], timeout=1800), files))
-    for file, verdict in zip(files, verdicts, strict=True):
+        verdicts = list(pool.map(lambda file: original.test([file], _ENDLESS), files))
+    for verdict in verdicts:
         if verdict.caught_by is not None:
-            _say(f"{verdict.output}\nThe code as it is does not pass {file}: {verdict.caught_by}")
-    if any(verdict.caught_by is not None for verdict in verdicts):
-        return None
-    _say(f"The code as it is passes {len(files)} files of tests.\n")
+            raise Unusable(f"{verdict.output}\nThe code as it is does not pass: {verdict.caught_by}")
+    _say(f"The code as it is passes {', '.join(files)}.\n")
     return {file: verdict.seconds for file, verdict in zip(files, verdicts, strict=True)}
 
 

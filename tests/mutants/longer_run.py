@@ -1,4 +1,4 @@
-"""The state machine once more, longer than in every run of the tests, and always the same."""
+"""The state machine and the random walks once more, longer than in every run of the tests."""
 
 from typing import Final
 
@@ -6,10 +6,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.unit.protocol.machine import Machine
+from tests.unit.protocol.walk import broken, drawn
 
 #: A violation is enough: nobody looks for the shortest way to it.
 _LONGER: Final = settings(
-    max_examples=1500,
+    max_examples=1000,
     stateful_step_count=40,
     phases=[Phase.generate],
     derandomize=True,
@@ -18,6 +19,15 @@ _LONGER: Final = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
+
+#: Others than those of every run.
+_SEEDS: Final = range(1_000_000, 1_002_000)
+
+
+def test_every_key_converges_on_more_walks() -> None:
+    for seed in _SEEDS:
+        violation = broken(drawn(seed))
+        assert violation is None, f"seed {seed}: {violation}"
 
 
 def test_the_key_converges_in_a_longer_run() -> None:

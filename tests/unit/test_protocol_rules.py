@@ -1,8 +1,8 @@
 """The rules of the ledger protocol, each by the story that it is there for.
 
-Told first are stories in which any one request may go wrong: every story is told again for every request
-its workers send, and however it went wrong, the key has to come to rest as if it had not. What needs several
-things to happen at certain moments is told after them. See docs/architecture.md, "The ledger".
+First what needs several things to happen at certain moments. Then stories in which any one request may go
+wrong: each is told again for every request that its workers send, and whatever has become of that one, the
+key has to come to rest. See docs/architecture.md, "The ledger".
 """
 
 from collections.abc import Callable
@@ -16,12 +16,11 @@ from s3replicator.decisions.ledger import LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.plan import SINGLE_COPY_LIMIT
 from s3replicator.decisions.settling import Publish, Sides, Wish, decide
 from s3replicator.decisions.versions import Kind, ListedVersion, Tag
-from s3replicator.usecases.by_hand import ByHand, Request
 from tests.unit.protocol.invariants import problems_of
 from tests.unit.protocol.memory_bucket import MemoryBucket, UploadOrder, Version
 from tests.unit.protocol.memory_queues import Letter, Queue
 from tests.unit.protocol.scheduler import Fate, Worker
-from tests.unit.protocol.world import REPLICA, SOURCE, Terms, World
+from tests.unit.protocol.world import REPLICA, Terms, World
 
 KEY: Final = "key"
 LARGE: Final = SINGLE_COPY_LIMIT + 1
@@ -43,12 +42,6 @@ class FaultyWorld(World):
             fate = self._fault
         self.sent += 1
         super().step(worker, fate)
-
-    def settle_by_hand(self, key: str) -> None:
-        """An operator asks for it, whatever comes of that."""
-        name = self._name()
-        by_hand = ByHand(self._engine(name, 60), self._rules, SOURCE)
-        self.finish(self._start(name, lambda until: by_hand.settle(Request(SOURCE, key), until), 300))
 
 
 @dataclass(frozen=True)
@@ -153,7 +146,7 @@ def shown(bucket: MemoryBucket) -> list[str]:
     return [version.contents.body if version.contents else "marker" for version in bucket.versions(KEY)]
 
 
-# -- what several things at certain moments lead to
+# -- several things at certain moments
 
 
 def test_a_nonce_is_never_used_twice() -> None:
@@ -269,7 +262,7 @@ def with_a_foreign_marker(stage: Stage, mark: Letter) -> None:
 
 def test_a_marker_that_may_be_foreign_is_covered_and_not_deleted() -> None:
     """Undelete: the source shows its object again, and so does the destination."""
-    stage = Stage.of(version_deletes=True)
+    stage = Stage.of(most_deletes=1000)
     stage.deliver(stage.put())
     with_a_foreign_marker(stage, stage.mark())
     stage.deliver(stage.purge())
@@ -387,7 +380,7 @@ def test_a_lease_outlives_its_worker() -> None:
     stage.world.wait(70)
     assert worker.dead
     stage.deliver(letter)
-    assert stage.replicas() == []
+    assert stage.world.queues.waiting(Queue.INGEST) == [letter]
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)
 
@@ -418,7 +411,7 @@ def test_what_takes_the_place_of_a_replica_is_known_before_it_goes() -> None:
 
 def test_a_delete_that_overtakes_its_create_is_remembered() -> None:
     """A worker has read the marker and stops; when it goes on, the marker is long deleted."""
-    stage = Stage.of(version_deletes=True)
+    stage = Stage.of(most_deletes=1000)
     stage.deliver(stage.put())
     worker = stage.until(stage.take(stage.mark()), "lease")
     stage.deliver(stage.purge())
@@ -442,7 +435,7 @@ def test_what_others_removed_is_not_copied_again() -> None:
 
 def test_nothing_the_ledger_does_not_know_is_removed() -> None:
     """The world itself refuses to let go of what is foreign, even if a stamp says otherwise."""
-    stage = Stage.of(version_deletes=True)
+    stage = Stage.of(most_deletes=1000)
     stage.deliver(stage.put(), stage.put())
     stage.world.copy_foreign(KEY, stage.replicas()[0].version_id)
     stage.world.put_foreign(KEY)
@@ -453,7 +446,7 @@ def test_nothing_the_ledger_does_not_know_is_removed() -> None:
 
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_what_a_lifecycle_rule_expires_at_the_source_stays(by_hand: bool) -> None:
-    stage = Stage.of(version_deletes=True)
+    stage = Stage.of(most_deletes=1000)
     stage.deliver(stage.put(), stage.put())
     everything = shown(stage.world.source)
     stage.deliver(stage.expire(1))
@@ -466,7 +459,7 @@ def test_what_a_lifecycle_rule_expires_at_the_source_stays(by_hand: bool) -> Non
 
 def test_late_is_what_is_older_than_a_live_replica() -> None:
     """The newest version was applied and has been deleted since: nothing stands above the late one."""
-    stage = Stage.of(version_deletes=True, late=LateVersions.SKIP)
+    stage = Stage.of(most_deletes=1000, late=LateVersions.SKIP)
     late, new = stage.put(), stage.put()
     stage.deliver(new)
     stage.deliver(stage.purge())
@@ -488,7 +481,7 @@ def test_a_version_that_waits_is_no_reason_to_leave_an_older_one_out() -> None:
 
 def test_the_newest_replica_is_known_though_its_row_has_spilled() -> None:
     """Tombstones fill the head; what is late below the spilled ones is late all the same."""
-    stage = Stage.of(version_deletes=True)
+    stage = Stage.of(most_deletes=1000)
     late = stage.put()
     for _ in range(4):
         stage.deliver(stage.put())
@@ -538,7 +531,7 @@ def test_a_tie_with_one_version_does_not_undo_what_is_known_of_another() -> None
     assert decide(rows, sides, Wish()) == Publish("marker")
 
 
-# -- stories in which any one request may go wrong
+# -- any one request
 
 
 @dataclass(frozen=True)
@@ -751,13 +744,13 @@ def settled_by_hand(stage: Stage) -> None:
     for letter in (stage.put(), stage.put(LARGE), stage.put(), stage.mark()):
         stage.world.lose(letter)
     for _ in range(2):
-        stage.world.settle_by_hand(KEY)
+        stage.world.finish(stage.world.settle(KEY))
         stage.lease_runs_out()
         stage.drain()
 
 
-DELETES: Final = Terms(version_deletes=True)
-SKIP: Final = Terms(version_deletes=True, late=LateVersions.SKIP)
+DELETES: Final = Terms(most_deletes=1000)
+SKIP: Final = Terms(most_deletes=1000, late=LateVersions.SKIP)
 
 STORIES: Final = {
     "one version": Story(one_version),

@@ -38,7 +38,9 @@ CHOICES: Final[dict[str, Sequence[object]]] = {
     "count": (1, 1, 2, 3),
     "steps": tuple(range(13)),
     "fate": tuple(Fate),
-    "seconds": (0.3, 1, 7, 70, 400, 1300),
+    "restore": (False, False, True),
+    "purge": (False, False, True),
+    "seconds": (0.3, 1, 7, 40, 70, 250, 700, 1300),
     "amid": (False, True),
 }
 
@@ -72,6 +74,9 @@ class Acts:
     def tag(self, key: str, which: int, colour: str) -> None:
         self._change(key, which, lambda version: self.world.tag(key, version.version_id, colour))
 
+    def grant(self, key: str, which: int, colour: str) -> None:
+        self._change(key, which, lambda version: self.world.grant(key, version.version_id, colour))
+
     def _change(self, key: str, which: int, change: Callable[[Version], None]) -> None:
         versions = self.world.source.versions(key)
         if versions:
@@ -86,11 +91,17 @@ class Acts:
             self.world.put_foreign(key)
 
     def meddle(self, key: str, which: int, copy: bool) -> None:
-        """Copy one of our replicas in place, or remove one. Who does both between a crash and its repair
-        leaves a version that nothing tells from the one it was copied from, so no key sees both."""
+        """Copy one of our replicas in place, or remove one that the ledger knows. Who does both between a crash
+        and its repair leaves a version that nothing tells from the one it was copied from, so no key sees both.
+        """
         if ("remove" if copy else "copy") in self.world.foreign[key]:
             return
-        ours = [v for v in self.world.replica.versions(key) if v.truth.ours and (v.contents or not copy)]
+        known = self.world.quiet(key, reconciled=False).claimed()
+        ours = [
+            version
+            for version in self.world.replica.versions(key)
+            if (version.truth.ours and version.contents if copy else version.version_id in known)
+        ]
         if ours:
             act = self.world.copy_foreign if copy else self.world.remove_foreign
             act(key, _pick(ours, which).version_id)
@@ -113,6 +124,10 @@ class Acts:
     def sweep(self, steps: int, fate: Fate) -> None:
         if self._is_room():
             self._go(self.world.sweep(), steps, fate)
+
+    def settle(self, key: str, restore: bool, purge: bool, steps: int, fate: Fate) -> None:
+        if self._is_room():
+            self._go(self.world.settle(key, restore_lost=restore, purge=purge), steps, fate)
 
     def go_on(self, which: int, steps: int, fate: Fate) -> None:
         if self.world.scheduler.workers:

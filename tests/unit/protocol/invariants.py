@@ -220,6 +220,19 @@ def tags_agree(key: Quiet) -> Problems:
             yield f"the replica of {version.name} has other tags"
 
 
+def acls_agree(key: Quiet) -> Problems:
+    """ACLs follow their events only: neither a copy nor settling by hand looks at them."""
+    there = {version.version_id: version for version in key.destination}
+    for version in key.selected():
+        row = key.rows.get(version.name)
+        replica = there.get(row.replica or "") if row else None
+        if version.contents is None or replica is None or replica.contents is None:
+            continue
+        heard = not key.past[version.name].has_missed("ObjectAcl:")
+        if replica.truth.ours and heard and replica.contents.grants != version.contents.grants:
+            yield f"the replica of {version.name} has another ACL"
+
+
 def at_rest(key: Quiet) -> Problems:
     """(e) Nothing is open, in doubt, or left to be done."""
     if key.head is None:
@@ -253,6 +266,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     the_newest_is_current,
     rows_tell_the_truth,
     tags_agree,
+    acls_agree,
 )
 
 

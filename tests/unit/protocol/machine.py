@@ -18,7 +18,7 @@ from tests.unit.protocol.world import Terms
 TERMS: Final = st.builds(
     Terms,
     markers=st.sampled_from([True, True, False]),
-    version_deletes=st.booleans(),
+    most_deletes=st.sampled_from([None, None, 1000, 1]),
     late=st.sampled_from(LateVersions),
     order=st.sampled_from(UploadOrder),
     locked=st.sampled_from([False, False, False, True]),
@@ -64,6 +64,10 @@ class Machine(RuleBasedStateMachine):
     def tag(self, key: str, which: int, colour: str) -> None:
         self._do("tag", key, which, colour)
 
+    @rule(key=_any("key"), which=_any("which"), colour=_any("colour"))
+    def grant(self, key: str, which: int, colour: str) -> None:
+        self._do("grant", key, which, colour)
+
     @rule(key=_any("key"), marker=_any("marker"))
     def write_foreign(self, key: str, marker: bool) -> None:
         self._do("write_foreign", key, marker)
@@ -85,6 +89,16 @@ class Machine(RuleBasedStateMachine):
     @rule(steps=_any("steps"), fate=_any("fate"))
     def sweep(self, steps: int, fate: Fate) -> None:
         self._do("sweep", steps, fate)
+
+    @rule(
+        key=_any("key"),
+        restore=_any("restore"),
+        purge=_any("purge"),
+        steps=_any("steps"),
+        fate=_any("fate"),
+    )
+    def settle(self, key: str, restore: bool, purge: bool, steps: int, fate: Fate) -> None:
+        self._do("settle", key, restore, purge, steps, fate)
 
     @precondition(lambda self: self.acts.world.scheduler.workers)
     @rule(which=_any("which"), steps=_any("steps"), fate=_any("fate"))

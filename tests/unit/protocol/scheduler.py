@@ -9,7 +9,13 @@ from typing import Any, Final
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError, RetryableError
+from s3replicator.decisions.failures import (
+    AmbiguousWrite,
+    Reason,
+    ReplicationError,
+    RetryableError,
+    TerminalError,
+)
 from s3replicator.decisions.ledger import LedgerKey, Row
 from s3replicator.ports import LeaseLost
 from tests.unit.protocol.telling import short
@@ -33,7 +39,10 @@ class Fate(StrEnum):
     """What becomes of a call, and of the worker that makes it."""
 
     DONE = "done"
+    #: For now: a 503, after which a visible write may have happened.
     REFUSED = "refused"
+    #: For good, as when a permission is missing; the ledger and the queues refuse for now only.
+    DENIED = "denied"
     LOST = "answer lost"
     DIES_BEFORE = "dies before"
     DIES_AFTER = "dies after"
@@ -76,8 +85,12 @@ class Call:
         return failure(reason or _REASONS.get(self.port, Reason.UNAVAILABLE), f"{self.name}: no answer")
 
     def refused(self) -> ReplicationError:
-        """As after a 503, which does not tell either."""
         return self.unanswered(_REASONS.get(self.port, Reason.THROTTLED))
+
+    def denied(self) -> ReplicationError:
+        if self.port in _REASONS:
+            return self.refused()
+        return TerminalError(Reason.REQUEST_REFUSED, f"{self.name}: not allowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +188,7 @@ class Scheduler:
         assert call is not None
         worker.calls += 1
         assert worker.calls < _ENDLESS, f"{worker.name} does not come to an end"
-        if fate not in (Fate.DIES_BEFORE, Fate.REFUSED):
+        if fate not in (Fate.DIES_BEFORE, Fate.REFUSED, Fate.DENIED):
             self.check(worker, call)
         answer: Any = None
         failure: Exception | None = None
@@ -193,6 +206,8 @@ class Scheduler:
                 worker.go_on_failing(failure)
             case Fate.REFUSED:
                 worker.go_on_failing(call.refused())
+            case Fate.DENIED:
+                worker.go_on_failing(call.denied())
             case Fate.LOST:
                 worker.go_on_failing(call.unanswered())
             case _:

@@ -14,7 +14,7 @@ _UNHURRIED: Final = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 PROFILES: Final = {
-    "quick": settings(_UNHURRIED, max_examples=200, stateful_step_count=30, derandomize=True),
+    "quick": settings(_UNHURRIED, max_examples=500, stateful_step_count=30, derandomize=True),
     "night": settings(_UNHURRIED, max_examples=50_000, stateful_step_count=60, print_blob=True),
 }
 

@@ -26,11 +26,13 @@ _WEIGHTS: Final = {
     "purge": 3,
     "expire": 1,
     "tag": 2,
+    "grant": 1,
     "write_foreign": 1,
     "meddle": 1,
     "handle": 8,
     "work": 12,
     "sweep": 1,
+    "settle": 1,
     "go_on": 10,
     "finish": 4,
     "duplicate": 1,
@@ -55,7 +57,7 @@ def drawn(seed: int) -> Script:
     chance = random.Random(seed)
     terms = Terms(
         markers=chance.random() < 0.8,
-        version_deletes=chance.random() < 0.5,
+        most_deletes=chance.choice([None, None, 1000, 1]),
         late=chance.choice(list(LateVersions)),
         order=chance.choice(list(UploadOrder)),
         locked=chance.random() < 0.2,

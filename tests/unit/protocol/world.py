@@ -21,7 +21,7 @@ from s3replicator.decisions.configuration import (
 from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.ledger import LedgerKey, Row, Status
 from s3replicator.decisions.stamp import Stamp
-from s3replicator.decisions.versions import Kind, Tag
+from s3replicator.decisions.versions import Grant, Kind, Tag
 from s3replicator.usecases import lanes
 from s3replicator.usecases.batch import Batch, BatchResult, Message
 from s3replicator.usecases.by_hand import ByHand, Report, Request
@@ -29,12 +29,13 @@ from s3replicator.usecases.engine import Engine, Timing
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.sweep import Sweep
 from tests.unit.protocol.invariants import Past, Quiet
-from tests.unit.protocol.memory_bucket import LIFECYCLE, MemoryBucket, UploadOrder
+from tests.unit.protocol.memory_bucket import LIFECYCLE, OWNER, MemoryBucket, UploadOrder
 from tests.unit.protocol.memory_ledger import MemoryLedger
 from tests.unit.protocol.memory_queues import Letter, MemoryQueues, Queue
 from tests.unit.protocol.memory_s3 import MemoryDestination, MemoryS3, MemorySource
 from tests.unit.protocol.runtime import CountingDice, ManualClock, OneByOne
 from tests.unit.protocol.scheduler import Call, Fate, Port, Scheduler, Worker, Zombie
+from tests.unit.protocol.telling import short
 
 SOURCE: Final = "source-bucket"
 REPLICA: Final = "destination-bucket"
@@ -51,19 +52,19 @@ _CHANGING: Final = frozenset({"remove", "put_tags", "put_acl", "put_lock"})
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The rule in force, and what kind of destination it is for."""
+    """The rule in force, and what kind of destination it is for. ``most_deletes``: of versions, in an hour;
+    None if the rule does not replicate them."""
 
     markers: bool = True
-    version_deletes: bool = False
+    most_deletes: int | None = None
     late: LateVersions = LateVersions.REPLAY
     order: UploadOrder = UploadOrder.INITIATION
     locked: bool = False
 
     def configuration(self) -> Configuration:
-        deletes = 1000 if self.version_deletes else None
         destination = Destination(REPLICA)
         return Configuration(
-            (Rule("rule", 1, True, Filter(), self.markers, destination, self.late, deletes),)
+            (Rule("rule", 1, True, Filter(), self.markers, destination, self.late, self.most_deletes),)
         )
 
 
@@ -86,11 +87,12 @@ _FUNCTIONS: Final = {
 
 @dataclass(slots=True)
 class _Job:
-    """A worker's messages, and when its function's time is up."""
+    """A worker's messages, or what an operator asked of it, and when its function's time is up."""
 
     queue: Queue | None
     letters: list[Letter]
     ends: float
+    asked: Request | None = None
 
 
 class Violation(AssertionError):
@@ -120,9 +122,12 @@ class World:
         self.past: dict[str, dict[str, Past]] = defaultdict(dict)
         #: Keys at the destination where somebody else has been at work, and what they did.
         self.foreign: dict[str, set[str]] = defaultdict(set)
+        #: Keys that an operator has had purged by hand.
+        self.purged: set[str] = set()
         self.faults = 0
         self._rules = _Rules(terms.configuration())
         self._jobs: dict[Worker, _Job] = {}
+        self._unanswered: list[Request] = []
         self._count = 0
         port = self.scheduler.port
         self._source = port(Port.SOURCE, MemorySource(self.s3))
@@ -160,6 +165,10 @@ class World:
 
     def tag(self, key: str, version_id: str, colour: str) -> None:
         self._done(f"tag {version_id} {colour}", self.source.tag, key, version_id, {Tag("colour", colour)})
+
+    def grant(self, key: str, version_id: str, grantee: str) -> None:
+        grants = {OWNER, Grant("READ", f'id="{grantee}"')}
+        self._done(f"grant {version_id} {grantee}", self.source.grant, key, version_id, grants)
 
     def _body(self) -> str:
         self._count += 1
@@ -226,7 +235,11 @@ class World:
         batch = Batch(engine, self._rules, SOURCE, function.lane(engine))
         self.scheduler.note(f"{name} of {queue} takes {', '.join(map(_told, letters))}")
         return self._start(
-            name, lambda until: batch.process(messages, until), function.seconds, queue, list(letters)
+            name,
+            lambda until: batch.process(messages, until),
+            function.seconds,
+            queue=queue,
+            letters=list(letters),
         )
 
     def sweep(self) -> Worker:
@@ -235,12 +248,22 @@ class World:
         self.scheduler.note(f"{name} sweeps")
         return self._start(name, lambda until: sweep.run([REPLICA], until), 300)
 
-    def reconcile(self, key: str) -> Report:
+    def settle(self, key: str, *, restore_lost: bool = False, purge: bool = False) -> Worker:
         """An operator has a key settled."""
+        return self._settle(Request(SOURCE, key, restore_lost=restore_lost, purge=purge))
+
+    def _settle(self, request: Request) -> Worker:
         name = self._name()
         by_hand = ByHand(self._engine(name, 60), self._rules, SOURCE)
-        self.scheduler.note(f"{name} settles {key} by hand")
-        worker = self._start(name, lambda until: by_hand.settle(Request(SOURCE, key), until), 300)
+        if request.purge:
+            self.purged.add(request.key)
+        how = " purging" * request.purge + " restoring" * request.restore_lost
+        self.scheduler.note(f"{name} settles {request.key} by hand{how}")
+        return self._start(name, lambda until: by_hand.settle(request, until), 300, asked=request)
+
+    def reconcile(self, key: str) -> Report:
+        """Have a key settled, and wait for the answer."""
+        worker = self.settle(key)
         self.finish(worker)
         assert isinstance(worker.answer, Report), f"settling {key} by hand failed: {worker.failure}"
         return worker.answer
@@ -266,12 +289,14 @@ class World:
         name: str,
         job: Callable[[float], object],
         seconds: float,
+        *,
         queue: Queue | None = None,
         letters: list[Letter] | None = None,
+        asked: Request | None = None,
     ) -> Worker:
         ends = self.clock.now() + seconds
         worker = self.scheduler.start(name, lambda: job(ends - _RESERVE))
-        self._jobs[worker] = _Job(queue, letters or [], ends)
+        self._jobs[worker] = _Job(queue, letters or [], ends, asked)
         self._look_after(worker)
         return worker
 
@@ -311,6 +336,8 @@ class World:
                 self.queues.give_back(letter)
             else:
                 self.queues.delete(job.queue, letter)
+        if job.asked is not None and not (isinstance(worker.answer, Report) and not worker.answer.busy):
+            self._unanswered.append(job.asked)
         if not worker.killed:
             self.scheduler.note(f"{worker.name} {_ending(worker)}{'; again' if again else ''}")
 
@@ -349,10 +376,12 @@ class World:
             self.land(zombie)
         for worker in list(self.scheduler.workers):
             self.finish(worker)
+        self.wait(1300)
         for _ in range(100):
             busy = self._work_once()
-            if not busy and self._nothing_due() and not self._unpark():
+            if not busy and self._nothing_due() and not self._unpark() and not self._ask_again():
                 return
+            self.ledger.close_breaker(REPLICA)
             # As long as the longest lease: a message that waits for a dead worker's comes again and again.
             self.wait(1300)
             self.finish(self.sweep())
@@ -387,12 +416,19 @@ class World:
             past=self.past[key],
             foreign=frozenset(self.foreign[key]),
             markers=self.terms.markers,
-            version_deletes=self.terms.version_deletes,
+            version_deletes=self.terms.most_deletes is not None,
             late=self.terms.late,
             reconciled=reconciled,
             tidy=not self.faults,
             now=self.clock.now(),
         )
+
+    def _ask_again(self) -> bool:
+        """An operator who got no answer repeats the question."""
+        asked, self._unanswered = self._unanswered, []
+        for request in asked:
+            self.finish(self._settle(request))
+        return bool(asked)
 
     def close(self) -> None:
         self.scheduler.close()
@@ -413,6 +449,8 @@ class World:
             raise Violation(f"{worker.name} changes {key} without holding its lease: {call.name}")
         if call.publishes:
             self._is_announced(key, call)
+        if call.name == "remove":
+            self._may_go(key, call.arguments[1])
 
     def _is_announced(self, key: LedgerKey, call: Call) -> None:
         intent = self.ledger.open_intent(key)
@@ -432,6 +470,20 @@ class World:
         stamp = Stamp.read(metadata)
         if stamp is not None and (stamp.nonce, stamp.version_id) != (intent.nonce, intent.version_id):
             raise Violation(f"{stamp} is published, and {intent} is announced")
+
+    def _may_go(self, key: LedgerKey, replica: str) -> None:
+        """What is removed is in the ledger: superseded, or of a version that somebody deleted."""
+        for version_id, row in self.ledger.history(key)[1].items():
+            if replica in row.left:
+                return
+            if replica == row.replica:
+                past = self.past[key.key][version_id]
+                listed = self.source.find(key.key, version_id) is not None
+                deleted = key.key in self.purged or not past.expired
+                if row.purged and deleted and not listed and self.terms.most_deletes is not None:
+                    return
+                raise Violation(f"{replica} is removed, the only replica of {version_id}: {short(row)}")
+        raise Violation(f"{replica} of {key} is removed, and the ledger does not know it")
 
     @staticmethod
     def _watch(key: LedgerKey, version_id: str, before: Row | None, after: Row | None) -> None:
