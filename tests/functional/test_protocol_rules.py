@@ -123,6 +123,7 @@ def test_the_id_of_what_was_written_comes_from_its_own_answer(buckets: Buckets, 
 
 def test_a_duplicate_is_acknowledged_only_if_its_key_is_clean(world: World) -> None:
     """The version is replicated, its key is not looked after yet, and the message about that is lost."""
+    world.rules({})
     event = world.put("key")
     with faults(Fault("CopyObject", effect=True)):
         world.deliver(event)

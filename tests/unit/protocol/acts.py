@@ -91,8 +91,10 @@ class Acts:
             self.world.put_foreign(key)
 
     def meddle(self, key: str, which: int, copy: bool) -> None:
-        """Copy one of our replicas in place, or remove one that the ledger knows. Who does both between a crash
-        and its repair leaves a version that nothing tells from the one it was copied from, so no key sees both.
+        """Copy one of our replicas in place, or remove one that the ledger knows.
+
+        Who does both between a crash and its repair leaves a version that nothing tells from the one it was
+        copied from, so no key sees both.
         """
         if ("remove" if copy else "copy") in self.world.foreign[key]:
             return
