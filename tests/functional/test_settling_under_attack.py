@@ -590,3 +590,21 @@ def test_by_hand_a_large_replica_that_was_lost_is_restored(one: World, small_par
     assert not one.row("key").lost
     assert one.open_uploads() == 0
     assert one.at_rest("key")
+
+
+def test_a_version_that_may_be_read_on_neither_side_is_given_up(one: World) -> None:
+    late, newer = one.put("key", b"late"), one.put("key", b"newer")
+    deliver(one, newer)
+    one.deliver(late)
+    version = one.version_of(newer)
+
+    def of_newer(request: Any) -> bool:
+        return version in request.url and to_bucket(SOURCE)(request)
+
+    unreadable = Fault("GetObject", times=99999, when=of_newer, **DENIED)
+    replica = Fault("HeadObject", times=99999, when=to_bucket(ONE), **DENIED)
+    with faults(Fault("HeadObject", times=99999, when=of_newer, **DENIED), unreadable, replica):
+        delivery = one.deliver(*one.take("dead-letter"), to="retry", seconds=65)
+
+    assert delivery.recording.sent["HeadObject"] < 20
+    assert len(one.take("parked")) == 1

@@ -232,7 +232,10 @@ class LargeCopy:
             leased.withdraw()
             leased.release()
             discard_upload(self._engine, work)
-            return work.outcome(Result.DUPLICATE, row, reason=row.status)
+            duplicate = work.outcome(Result.DUPLICATE, row, reason=row.status)
+            # The other worker's upload has the tags its object had when it was started.
+            follows = work.change.follows
+            return hand_over(self._engine, work.with_upload(None), duplicate) if follows else duplicate
         if leased.place(work) is not Place.NEWEST:
             # What has been copied is not thrown away: whoever settles the key completes it, or aborts it.
             return self._hand_over(leased, work, Reason.LATE_VERSION)

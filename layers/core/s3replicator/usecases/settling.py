@@ -436,7 +436,7 @@ class Settlement:
         try:
             replica = self.leased.bucket.head(work.change.key, row.replica)
         except ReplicationError as failure:
-            return replace(work, failure=failure)
+            return replace(work, failure=failure, again=row)
         if replica is None:
             self._sides = None
             lost = RetryableError(Reason.UNAVAILABLE, "the replica to copy again is gone")
