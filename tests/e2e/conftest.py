@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.enable_socket)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     home = Home(ROOT / ".local/test")
     wanted = Wanted(
@@ -51,13 +51,13 @@ def stack() -> Iterator[Stack]:
         server.stop(home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def proxy(stack: Stack) -> Iterator[FaultProxy]:
     with FaultProxy(stack.endpoint) as proxy:
         yield proxy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def proxied_stack(stack: Stack, proxy: FaultProxy) -> Stack:
     """Another stack, whose functions reach AWS through the proxy. It replicates every object, and below
     ``purged/`` also deletes of versions. It ends with the embedded AWS."""

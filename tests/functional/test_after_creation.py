@@ -8,7 +8,8 @@ from s3replicator.adapters.runtime import SystemClock
 from s3replicator.adapters.source import S3Source
 from s3replicator.decisions.versions import SourceVersion, VersionRef
 from tests.functional.faults import Fault, faults, to_bucket
-from tests.functional.world import ONE, SOURCE, World
+from tests.functional.passing_time import let_time_pass
+from tests.functional.world import ONE, SOURCE, Event, World
 
 DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
 
@@ -148,14 +149,18 @@ def test_tags_that_may_not_be_written_are_parked_and_come_with_the_retry(one: Wo
     assert one.row("key").reason is None
 
 
-def test_tags_that_cannot_be_written_now_come_again(one: World) -> None:
+def test_tags_that_cannot_be_written_now_are_owed(one: World) -> None:
+    """The message is done with: the row says it, and the sweep asks for it."""
     put = one.put("key")
     one.deliver(put)
     tagged = one.tag(put, colour="red")
     with faults(Fault("PutObjectTagging", status=503, code="SlowDown", times=9)):
-        assert one.deliver(tagged).failed == [0]
-    assert one.deliver(tagged).failed == []
+        assert one.deliver(tagged).failed == []
+    assert one.row("key").reason == "Throttled"
+    let_time_pass(one)
     assert one.tags("key", replica(one)) == {"colour": "red"}
+    assert one.row("key").reason is None
+    assert one.at_rest("key")
 
 
 def test_tags_that_may_not_be_read_fail_the_copy(world: World) -> None:
@@ -197,17 +202,76 @@ def test_by_hand_tags_are_compared_and_put_right(one: World) -> None:
     assert before == after == 1
 
 
-def test_an_acl_is_carried_over_when_its_version_is_copied_again(one: World) -> None:
+def grant(world: World, put: Event) -> Event:
+    version_id = world.version_of(put)
+    world.s3.put_object_acl(Bucket=SOURCE, Key="key", VersionId=version_id, ACL="public-read")
+    event = world.event("ObjectAcl:Put", "key", version_id)
+    del event["Records"][0]["s3"]["object"]["sequencer"]
+    return event
+
+
+def is_public(world: World, number: int = 0) -> bool:
+    answer = world.s3.get_object_acl(Bucket=ONE, Key="key", VersionId=replica(world, number))
+    return "READ" in {grant["Permission"] for grant in answer["Grants"]}
+
+
+@pytest.mark.parametrize("fault", [None, {**DENIED}, {"status": 503, "code": "SlowDown", "times": 5}])
+def test_an_acl_is_carried_over_when_its_version_is_copied_again(
+    one: World, fault: dict[str, Any] | None
+) -> None:
     first, second = one.put("key", b"first"), one.put("key", b"second")
     one.deliver(second)
-    one.s3.put_object_acl(Bucket=SOURCE, Key="key", ACL="public-read")
-    one.deliver(one.event("ObjectAcl:Put", "key", one.version_of(second)))
+    one.deliver(grant(one, second))
     one.deliver(first)
-    one.drain()
+    with faults(*([Fault("PutObjectAcl", **fault)] if fault else [])):
+        one.drain()
+    for parked in one.take("parked"):
+        one.deliver(parked)
+    let_time_pass(one)
 
     assert one.versions("key") == ["second", "first"]
-    grants = one.s3.get_object_acl(Bucket=ONE, Key="key")["Grants"]
-    assert "READ" in {grant["Permission"] for grant in grants}
+    assert is_public(one, 0) != is_public(one, 1)
+    assert one.at_rest("key")
+    assert all(row.reason is None for row in one.rows("key"))
+
+
+def test_an_acl_is_remembered_while_its_version_waits(one: World) -> None:
+    put = one.put("key")
+    with faults(Fault("CopyObject", status=503, code="SlowDown", times=9)):
+        one.deliver(put)
+        assert one.deliver(grant(one, put)).failed == []
+    assert one.row("key").status == "PENDING"
+    let_time_pass(one)
+    assert is_public(one)
+    assert one.at_rest("key")
+
+
+def test_an_acl_is_remembered_for_a_replica_that_is_lost(one: World) -> None:
+    put = one.put("key")
+    one.deliver(put)
+    one.s3.delete_object(Bucket=ONE, Key="key", VersionId=replica(one))
+    one.settle("key")
+    assert one.row("key").lost
+    one.deliver(grant(one, put))
+
+    one.settle("key", restoreLost=True)
+    assert is_public(one)
+
+
+def test_an_acl_of_a_version_that_no_rule_selects_any_more_stays(one: World) -> None:
+    """A denied change is sent round again by an operator, and the rules have changed meanwhile."""
+    put = one.put("key")
+    one.deliver(put)
+    granted = grant(one, put)
+    with faults(Fault("PutObjectAcl", **DENIED)):
+        one.deliver(granted)
+    one.rules({"Filter": {"Prefix": "elsewhere/"}})
+    one.settings()  # new environments read the rules anew
+    one.deliver(*one.take("parked"))
+    let_time_pass(one)
+
+    assert not is_public(one)
+    assert one.row("key").reason is None
 
 
 def test_by_hand_a_key_of_many_versions_is_settled_in_several_calls(

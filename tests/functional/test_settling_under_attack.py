@@ -13,7 +13,8 @@ from s3replicator import telemetry
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.usecases import leased_key
 from tests.functional.faults import Fault, faults, to_bucket
-from tests.functional.world import ONE, SOURCE, TABLE, Event, World
+from tests.functional.passing_time import let_time_pass, make_all_due
+from tests.functional.world import ONE, SOURCE, Event, World
 
 MARKERS: dict[str, Any] = {"DeleteMarkerReplication": {"Status": "Enabled"}}
 DELETES: dict[str, Any] = {**MARKERS, "Extensions": {"VersionDeletes": {"Status": "Enabled"}}}
@@ -49,31 +50,6 @@ def deliver(world: World, *events: Event) -> None:
         world.drain()
 
 
-def let_time_pass(world: World, rounds: int = 6) -> int:
-    """Whatever is due is swept, again and again. Returns how many messages the last round had."""
-    sent = 0
-    for _ in range(rounds):
-        _make_all_due(world)
-        world.sweep()
-        bodies = world.take("dead-letter")
-        sent = len(bodies)
-        if bodies:
-            world.deliver(*bodies, to="retry")
-        world.drain()
-    return sent
-
-
-def _make_all_due(world: World) -> None:
-    for item in world.dynamodb.scan(TableName=TABLE)["Items"]:
-        if "due" not in item or float(item["due"]["N"]) > 30000000000:
-            continue
-        item["due"] = {"N": "1"}
-        for row in [item.get("row"), *item.get("rows", {"M": {}})["M"].values()]:
-            if row and "due" in row["M"]:
-                row["M"]["due"] = {"N": "1"}
-        world.dynamodb.put_item(TableName=TABLE, Item=item)
-
-
 def large_that_is_late(world: World, size: int) -> Event:
     """A large object below a newer one, whose first upload came to nothing, swept: it waits for the retry
     function."""
@@ -82,7 +58,7 @@ def large_that_is_late(world: World, size: int) -> Event:
     world.deliver(large)
     with faults(Fault("UploadPartCopy", times=99, **SLOW)):
         world.drain()
-    _make_all_due(world)
+    make_all_due(world)
     world.sweep()
     return newer
 
@@ -127,18 +103,28 @@ def test_a_tag_change_is_not_lost_when_the_key_cannot_be_looked_at(one: World) -
     assert one.tags("key", str(one.rows("key")[0].replica)) == {"colour": "blue"}
 
 
-def test_a_tag_change_of_an_unreadable_object_is_parked(one: World) -> None:
+def test_a_tag_change_that_may_not_be_read_is_parked(one: World) -> None:
+    first = one.put("key", b"first")
+    deliver(one, first)
+    tagged = one.tag(first, colour="blue")
+    with faults(Fault("GetObjectTagging", times=9, when=to_bucket(SOURCE), **DENIED)):
+        one.deliver(tagged)
+    [parked] = one.take("parked")
+    assert one.row("key").reason == "SrcGetTaggingNotPermitted"
+
+    one.deliver(parked)
+    assert one.tags("key", one.row("key").replica or "") == {"colour": "blue"}
+    assert one.row("key").reason is None
+
+
+def test_a_tag_change_of_an_unreadable_object_follows(one: World) -> None:
     first = one.put("key", b"first")
     deliver(one, first)
     tagged = one.tag(first, colour="blue")
     unreadable = Fault("GetObject", times=9, when=to_bucket(SOURCE), **DENIED)
-    tags = Fault("GetObjectTagging", times=9, when=to_bucket(SOURCE), **DENIED)
     with faults(Fault("HeadObject", times=9, **DENIED), unreadable):
         one.deliver(tagged)
-    assert [parked["reason"] for parked in one.parked()] == ["SrcGetObjectNotPermitted"]
-    with faults(tags):
-        one.deliver(tagged)
-    assert [parked["reason"] for parked in one.parked()] == ["SrcGetTaggingNotPermitted"]
+    assert one.tags("key", one.row("key").replica or "") == {"colour": "blue"}
 
 
 def test_a_tag_change_of_an_archived_object_follows(one: World) -> None:
@@ -238,7 +224,7 @@ def test_a_spilled_large_row_is_left_alone_while_it_is_copied(one: World, small_
     one.deliver(one.put_parts("key", [bytes(small_parts), b"rest"]))
     with faults(Fault("UploadPartCopy", times=99, **SLOW)):
         one.drain()
-    _make_all_due(one)
+    make_all_due(one)
     one.sweep()
     one.deliver(*one.take("dead-letter"), to="retry")
 
@@ -319,7 +305,7 @@ def test_rows_that_never_spilled_leave_nothing_in_the_index(one: World) -> None:
     events += [one.put("key", b"1"), one.put("key", b"2")]
     with faults(Fault("CopyObject", times=99, **SLOW)):
         one.deliver(*events)
-        _make_all_due(one)
+        make_all_due(one)
         one.sweep()
         one.drain()
     sent = let_time_pass(one)
@@ -427,7 +413,7 @@ def test_an_upload_that_has_to_wait_its_turn_is_used_when_it_comes(one: World, s
     one.deliver(second)
     one.deliver(*one.take("large"), to="replicate_large")
     ready = one.take("dead-letter")
-    _make_all_due(one)
+    make_all_due(one)
     one.sweep()
     one.deliver(*one.take("dead-letter"), to="retry")
     one.deliver(*ready, to="retry")
@@ -443,7 +429,7 @@ def test_of_two_messages_of_one_version_the_upload_counts(one: World, small_part
     deliver(one, one.put("key", b"newer"))
     one.deliver(large)
     one.deliver(*one.take("large"), to="replicate_large")
-    _make_all_due(one)
+    make_all_due(one)
     one.sweep()
     bodies = sorted(one.take("dead-letter"), key=lambda body: '"upload": {' not in body)
     one.deliver(*bodies, to="retry")
@@ -513,7 +499,7 @@ def test_what_cannot_be_put_right_in_all_its_attempts_is_parked_once(one: World,
         for _ in range(8):
             failed = one.deliver(*bodies, to="retry").failed if bodies else []
             bodies = [bodies[number] for number in failed]
-            _make_all_due(one)
+            make_all_due(one)
             one.sweep()
             bodies += one.take("dead-letter")
     assert len(one.parked()) == 1
@@ -608,3 +594,37 @@ def test_a_version_that_may_be_read_on_neither_side_is_given_up(one: World) -> N
 
     assert delivery.recording.sent["HeadObject"] < 20
     assert len(one.take("parked")) == 1
+
+
+# -- several uploads of one version
+
+
+def test_an_upload_that_another_one_has_overtaken_is_aborted(one: World, small_parts: int) -> None:
+    """Two messages have had the same version prepared; the row remembers the one that failed half-way."""
+    large_to_be_copied_again(one, small_parts)
+    [prepare] = one.take("large")
+    one.deliver(prepare, to="replicate_large")
+    with faults(Fault("UploadPartCopy", times=99, **SLOW)):
+        one.deliver(prepare, to="replicate_large")
+    one.drain()
+    let_time_pass(one)
+
+    assert [len(content) for content in one.versions("key")] == [small_parts + 4, 4]
+    assert one.open_uploads() == 0
+    assert one.at_rest("key")
+
+
+def test_a_large_replica_that_is_being_restored_is_not_forgotten(one: World, small_parts: int) -> None:
+    """Something else has the key settled before its upload is ready."""
+    deliver(one, one.put_parts("key", [bytes(small_parts), b"rest"]))
+    one.s3.delete_object(Bucket=ONE, Key="key", VersionId=one.row("key").replica)
+    one.settle("key", restoreLost=True)
+    one.deliver(one.put("key", b"new"))
+    one.deliver(*one.take("dead-letter"), to="retry")
+    assert one.content("key") == "new"
+
+    one.drain()
+    let_time_pass(one)
+    assert [len(content) for content in one.versions("key")] == [3, small_parts + 4]
+    assert one.open_uploads() == 0
+    assert one.at_rest("key")

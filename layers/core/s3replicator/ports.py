@@ -193,6 +193,10 @@ class Ledger(Protocol):
         """A row that has spilled."""
         ...
 
+    def head(self, key: LedgerKey) -> Head | None:
+        """What the head says now, without a lease."""
+        ...
+
     def peek(self, key: LedgerKey, version_id: str) -> Row | None:
         """A row, wherever it is, without a lease: it may change at any time, unless it is final."""
         ...

@@ -140,12 +140,15 @@ class DynamoLedger:
             )
         return read_row(answer["Item"])[1] if "Item" in answer else None
 
-    def peek(self, key: LedgerKey, version_id: str) -> Row | None:
+    def head(self, key: LedgerKey) -> Head | None:
         with _ledger_failures():
             answer = self._client.get_item(TableName=self._table, Key=head_key(key), ConsistentRead=True)
-        if "Item" not in answer:
+        return read_head(answer["Item"]) if "Item" in answer else None
+
+    def peek(self, key: LedgerKey, version_id: str) -> Row | None:
+        head = self.head(key)
+        if head is None:
             return None
-        head = read_head(answer["Item"])
         row = head.rows.get(version_id)
         return self.row(key, version_id) if row is None and head.spilled else row
 

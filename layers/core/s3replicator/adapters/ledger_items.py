@@ -12,7 +12,7 @@ from typing import Any, Final
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from s3replicator.decisions.breaker import Breaker
-from s3replicator.decisions.events import Upload
+from s3replicator.decisions.events import ChangeKind, Upload
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.ledger import (
     Head,
@@ -138,6 +138,7 @@ def _row_value(row: Row) -> Item:
             "doubt": row.doubt or None,
             "lost": row.lost or None,
             "purged": row.purged or None,
+            "owed": sorted(row.owed) or None,
             "acl": row.acl or None,
             "left": list(row.left) or None,
             "blocked": list(row.blocked) or None,
@@ -258,6 +259,7 @@ def _read_row(value: Item) -> Row:
         doubt=value.get("doubt", False),
         lost=value.get("lost", False),
         purged=value.get("purged", False),
+        owed=frozenset(ChangeKind(change) for change in value.get("owed", ())),
         acl=value.get("acl", False),
         left=tuple(value.get("left", ())),
         blocked=tuple(value.get("blocked", ())),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import Enum, auto
+from enum import StrEnum, auto
 from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
@@ -24,7 +24,7 @@ _END_OF_TIME: Final = 253402300800
 _HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]+")
 
 
-class ChangeKind(Enum):
+class ChangeKind(StrEnum):
     CREATED = auto()
     MARKED = auto()
     #: Somebody deleted a version, or a delete marker, by its id.
@@ -41,6 +41,14 @@ _KINDS: Final = {
     "ObjectRemoved:DeleteMarkerCreated": ChangeKind.MARKED,
     "ObjectRemoved:Delete": ChangeKind.REMOVED,
     "ObjectAcl:Put": ChangeKind.ACL_CHANGED,
+}
+
+#: How a change is called in the records we build.
+EVENT_NAMES: Final = {
+    ChangeKind.CREATED: "ObjectCreated:Put",
+    ChangeKind.MARKED: "ObjectRemoved:DeleteMarkerCreated",
+    ChangeKind.TAGGED: "ObjectTagging:Put",
+    ChangeKind.ACL_CHANGED: "ObjectAcl:Put",
 }
 
 
@@ -253,7 +261,7 @@ def _upload(envelope: Mapping[str, Any]) -> Upload | None:
 
 def build_record(
     *,
-    kind: Kind,
+    kind: ChangeKind,
     ref: VersionRef,
     sequencer: str | None,
     event_time: float,
@@ -267,7 +275,7 @@ def build_record(
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "eventTime": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "eventName": ("ObjectRemoved:DeleteMarkerCreated" if kind is Kind.MARKER else "ObjectCreated:Put"),
+        "eventName": EVENT_NAMES[kind],
         "s3": {
             "s3SchemaVersion": "1.0",
             "bucket": {"name": ref.bucket},

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from s3replicator.decisions.events import Upload
+from s3replicator.decisions.events import ChangeKind, Upload
 from s3replicator.decisions.versions import Kind, VersionRef
 
 #: Rows kept in the head itself. Two keep it under 1 KB, which is what one write unit pays for.
@@ -94,8 +94,9 @@ class Row:
     ``left`` are our ids still to be removed, ``blocked`` those the destination refuses to remove, ``stray``
     those that may be foreign and are never removed. ``doubt`` marks a replica adopted by its place only.
     ``lost`` means that others removed the replica: it is not copied again unless an operator asks.
-    ``purged`` means that somebody deleted the source version, and the rules replicate that; ``acl`` that
-    the replica has been given its source's ACL, which no copy carries along.
+    ``purged`` means that somebody deleted the source version, and the rules replicate that. ``owed`` are
+    changes of the source version (tags, ACL) that its replica, or the replica to come, has not been given
+    yet; ``acl`` means that its ACL has been changed, which no copy carries along.
     """
 
     kind: Kind
@@ -106,6 +107,7 @@ class Row:
     doubt: bool = False
     lost: bool = False
     purged: bool = False
+    owed: frozenset[ChangeKind] = frozenset()
     acl: bool = False
     left: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
@@ -142,6 +144,15 @@ class Row:
         if not self.open:
             return None
         return self.due if self.due is not None else NEVER
+
+    def owing(self, change: ChangeKind) -> "Row":
+        """The row after a change of tags or ACL has been heard of."""
+        acl = self.acl or change is ChangeKind.ACL_CHANGED
+        return replace(self, owed=self.owed | {change}, acl=acl)
+
+    def copied_anew(self) -> "Row":
+        """The row of a replica that has just been made: what no copy carries along is owed."""
+        return self.owing(ChangeKind.ACL_CHANGED) if self.acl else self
 
     def ids(self) -> Iterator[str]:
         if self.replica is not None:

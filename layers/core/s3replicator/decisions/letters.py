@@ -33,7 +33,7 @@ def for_destination(
 def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[str, Any]:
     """A due row as an event, as S3 would have sent it."""
     record = build_record(
-        kind=row.kind,
+        kind=_asks_for(row),
         ref=source_ref(source, version_id),
         sequencer=row.order.sequencer,
         event_time=row.event_time or row.order.last_modified,
@@ -52,7 +52,7 @@ def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[s
 def to_settle(source: str, version_id: str, destination: str, now: float) -> dict[str, Any]:
     """Asks for nothing but that the key be settled; the version only makes it an event."""
     ref = source_ref(source, version_id)
-    record = build_record(kind=Kind.OBJECT, ref=ref, sequencer=None, event_time=now)
+    record = build_record(kind=ChangeKind.CREATED, ref=ref, sequencer=None, event_time=now)
     return event(record, {"destination": destination, "settle": True})
 
 
@@ -79,6 +79,12 @@ def parked(
     envelope = {**said, "detail": row.detail, "settle": change.kind is ChangeKind.SETTLE or None}
     attributes = {name: str(value) for name, value in said.items() if value not in (None, "")}
     return event(change.record, envelope), attributes
+
+
+def _asks_for(row: Row) -> ChangeKind:
+    if row.final and row.live and row.owed:
+        return min(row.owed)
+    return ChangeKind.MARKED if row.kind is Kind.MARKER else ChangeKind.CREATED
 
 
 def _carried(upload: Upload | None) -> dict[str, Any] | None:

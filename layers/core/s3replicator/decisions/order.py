@@ -63,7 +63,8 @@ def decidedly_newer(one: OrderFacts, other: OrderFacts) -> bool | None:
 def _newer_by_sequencer(one: OrderFacts, other: OrderFacts) -> bool | None:
     if one.multipart or other.multipart or one.sequencer is None or other.sequencer is None:
         return None
-    return sequencer_rank(one.sequencer) > sequencer_rank(other.sequencer)
+    ranks = sequencer_rank(one.sequencer), sequencer_rank(other.sequencer)
+    return ranks[0] > ranks[1] if ranks[0] != ranks[1] else None
 
 
 def sequencer_rank(sequencer: str) -> str:

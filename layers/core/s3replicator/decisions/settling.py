@@ -109,6 +109,12 @@ def tombstone(row: Row) -> Row:
     )
 
 
+def removed_by_others(row: Row) -> Row:
+    """The row of a version whose replica somebody else removed, perhaps a lifecycle rule that would be fought
+    otherwise: it is not wanted back, whatever the row was waiting for."""
+    return replace(row, replica=None, lost=True, reason=None, detail=None, due=None, attempts=0)
+
+
 @dataclass(slots=True)
 class _Key:
     rows: Mapping[str, Row]
@@ -134,8 +140,7 @@ class _Key:
         row = replace(row, left=tuple(one for one in row.left if one in self._place))
         here = row.replica in self._place
         if version_id in self._rank:
-            # Removed by others, perhaps by a lifecycle rule that would be fought otherwise.
-            return replace(row, replica=None, lost=True) if row.live and not here else row
+            return removed_by_others(row) if row.live and not here else row
         if row.status is Status.TOMBSTONE:
             return row
         if not here:
@@ -187,6 +192,9 @@ class _Key:
         if version_id in self.wish.asked or row.live:
             return True
         if row.status is Status.SUPERSEDED:
+            return True
+        if row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED):
+            # An operator wants it back, and that is under way.
             return True
         return row.status is Status.PENDING and row.reason in WAITING_FOR_ORDER
 

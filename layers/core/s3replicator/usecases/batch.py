@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Change, ChangeKind, Intake, parse_body, parse_event
 from s3replicator.decisions.failures import (
+    NotEligible,
     Reason,
     ReplicationError,
     RetryableError,
@@ -145,12 +146,15 @@ class Batch:
             if not works:
                 tally.of_change(change, _about(change, Result.NOT_SELECTED))
             for work in works:
+                named: Work | Outcome = work
                 if work.version_id == NULL and work.failure is not None:
-                    tally.of_change(change, self._nameless(work, work.failure))
+                    named = self._nameless(work, work.failure)
+                if isinstance(named, Outcome):
+                    tally.of_change(change, named)
                     continue
                 # A null version has got the name of what is there now.
-                tally.messages[work.change] |= tally.messages[change]
-                groups[work.key].append(work)
+                tally.messages[named.change] |= tally.messages[change]
+                groups[named.key].append(named)
         results = self._engine.parallel.map(
             lambda works: self._run(sorted(works, key=_age), configuration, deadline), groups.values()
         )
@@ -166,12 +170,19 @@ class Batch:
             return _deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))
         return [self._within_stack(work) for work in works]
 
-    def _nameless(self, work: Work, failure: ReplicationError) -> Outcome:
-        """A null version that could not be read: a row could not say which one it is about."""
+    def _nameless(self, work: Work, failure: ReplicationError) -> Work | Outcome:
+        """A null version that could not be read: a row could not say which one it is about. If it is gone,
+        and something may have been made of it before, the key has to be settled."""
         if isinstance(failure, RetryableError):
             return deferred(work, failure)
         if isinstance(failure, SourceGone):
-            return work.outcome(Result.GONE)
+            try:
+                head = self._engine.ledger.head(work.key)
+            except RetryableError as unread:
+                return deferred(work, unread)
+            return work.outcome(Result.GONE) if head is None or head.clean else work.only_settling()
+        if isinstance(failure, NotEligible):
+            return work.outcome(Result.NOT_SELECTED, reason=failure.reason)
         return park(self._engine, work, failed_row(self._engine, work, None, failure))
 
     def _within_stack(self, work: Work) -> Work:

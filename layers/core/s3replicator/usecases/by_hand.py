@@ -70,7 +70,7 @@ class ByHand:
         for destination in request.destinations or self.engine.destinations:
             key = LedgerKey(destination, request.key)
             try:
-                if (exists and destination in selected) or self.engine.ledger.history(key)[0] is not None:
+                if (exists and destination in selected) or self.engine.ledger.head(key) is not None:
                     self._settle(request, key, configuration, deadline, report)
             except LeaseLost:
                 report.busy.append(destination)

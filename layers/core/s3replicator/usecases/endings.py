@@ -87,6 +87,17 @@ def stuck_row(engine: Engine, row: Row, failure: ReplicationError) -> Row:
     )
 
 
+def unhindered(row: Row) -> Row:
+    """The row of a settled version after what was in its way has gone."""
+    locked = Reason.DST_OBJECT_LOCKED if row.blocked else None
+    return replace(row, reason=locked, detail=None, due=None, attempts=0)
+
+
+def owing_nothing(row: Row) -> Row:
+    """The row of a replica that has been given all it was owed, or will never be."""
+    return replace(unhindered(row) if row.attempts else row, owed=frozenset())
+
+
 def being_prepared(engine: Engine, row: Row) -> Row:
     """The row of a version that is copied part by part before it can be put in its place."""
     status = Status.PENDING if row.status is Status.SUPERSEDED else row.status
@@ -140,18 +151,6 @@ def to_large_lane(engine: Engine, work: Work, outcome: Outcome, delay: float = 0
     except RetryableError as failure:
         return deferred(work, failure)
     return outcome
-
-
-def discard_upload(engine: Engine, work: Work) -> None:
-    """Abort the upload the change carries. What cannot be aborted now is left to the bucket's lifecycle
-    rule: it is invisible, and its version is settled."""
-    upload, bucket = work.change.upload, engine.destinations.get(work.destination)
-    if upload is None or bucket is None:
-        return
-    try:
-        bucket.abort(work.change.key, upload.upload_id)
-    except ReplicationError:
-        return
 
 
 def _letter(work: Work, outcome: Outcome) -> dict[str, object]:

@@ -14,11 +14,12 @@ from s3replicator.decisions.ledger import Status
 from s3replicator.decisions.order import Place
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.ports import Conflict, Duplicate, Granted, Held
-from s3replicator.usecases.endings import busy, discard_upload, failed_row, park
+from s3replicator.usecases.endings import busy, failed_row, park
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, adopt, take_lease
 from s3replicator.usecases.pass_state import PassState, WorkOutcome, conflict
 from s3replicator.usecases.settle_pass import settle
+from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
 
 #: How often a visible write is tried under one lease before the version waits for the sweep.
@@ -65,6 +66,7 @@ class KeyPass:
                 state.outcomes += [(late, busy(late)) for late in state.works[index:]]
                 break
             try:
+                leased.hear(work)
                 reason = self._why_not_here(leased, work)
                 if reason is None:
                     self._one(state, work)
@@ -135,7 +137,7 @@ class KeyPass:
         if row.status is Status.FAILED:
             state.parked.append((work, row))
         else:
-            state.replicated(work, row)
+            state.replicated(work)
 
     def _park_conflict(self, work: Work, source: str) -> Outcome:
         """The head is another key's, so there is no row: the parked message alone says so."""

@@ -4,7 +4,6 @@ The open upload is its own checkpoint. When the worker's time is up, or somebody
 change goes back to the queue with the upload's id, and the next worker goes on from ``ListParts``.
 """
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,33 +11,28 @@ from typing import Final
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import (
-    AmbiguousWrite,
     NotEligible,
     Reason,
     ReplicationError,
     RetryableError,
     SourceGone,
 )
-from s3replicator.decisions.ledger import Row, Status
-from s3replicator.decisions.order import Place
+from s3replicator.decisions.ledger import Row
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import Part, plan_copy
 from s3replicator.decisions.replica import check_eligible, upload_request
 from s3replicator.decisions.versions import SourceObject, Tag
-from s3replicator.ports import Conflict, CopiedPart, DestinationBucket, Duplicate, Granted, Held, LeaseLost
+from s3replicator.ports import Conflict, CopiedPart, DestinationBucket, Duplicate, Granted, Held
 from s3replicator.usecases.endings import (
-    being_prepared,
-    discard_upload,
-    failed_row,
     hand_over,
-    park,
     to_large_lane,
-    waiting_row,
 )
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.key_pass import KeyPass
-from s3replicator.usecases.leased_key import LeasedKey, adopt, take_lease
-from s3replicator.usecases.uploads import complete_upload
+from s3replicator.usecases.leased_key import take_lease
+from s3replicator.usecases.pass_state import PassState
+from s3replicator.usecases.upload_pass import UploadPass
+from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
 
 #: No part is begun in the last seconds of a worker's time.
@@ -81,7 +75,7 @@ class LargeCopy:
             return self._record_failure(work, failure, configuration, deadline)
         if prepared.complete and work.change.prepare:
             # Whoever settles the key will complete it, or abort it.
-            return hand_over(self._engine, work, work.outcome(Result.HANDED_OVER))
+            return self._or_resume(work, hand_over(self._engine, work, work.outcome(Result.HANDED_OVER)))
         if not prepared.complete or not self._engine.may_publish(deadline):
             return self._resume_later(work, delay=0)
         return self._take(work, prepared, configuration, deadline)
@@ -107,7 +101,9 @@ class LargeCopy:
                 return self._without_copying(work.with_upload(None), configuration, deadline)
             case Granted():
                 assert leased is not None
-                return self._publish(leased, work, prepared, deadline)
+                state = PassState(self._engine, leased, configuration, deadline, [work])
+                ended = UploadPass(state, work, prepared.upload, prepared.parts).run()
+                return ended or self._resume_later(work, delay=self._engine.timing.defer)
 
     # -- without a lease
 
@@ -183,134 +179,17 @@ class LargeCopy:
         self, work: Work, failure: ReplicationError, configuration: Configuration, deadline: float
     ) -> Outcome:
         outcome = self._without_copying(replace(work, failure=failure), configuration, deadline)
-        if outcome.result is Result.DEFERRED and work.change.upload is not None:
+        return self._or_resume(work, outcome) if work.change.upload is not None else outcome
+
+    def _or_resume(self, work: Work, outcome: Outcome) -> Outcome:
+        """A message that comes again as it was would copy all parts once more."""
+        if outcome.result is Result.DEFERRED:
             return self._resume_later(work, delay=self._engine.timing.defer)
         return outcome
 
     def _without_copying(self, work: Work, configuration: Configuration, deadline: float) -> Outcome:
         [(_, outcome)] = KeyPass(self._engine, settles=False).run([work], configuration, deadline)
         return outcome
-
-    # -- under the lease
-
-    def _publish(self, leased: LeasedKey, work: Work, prepared: _Prepared, deadline: float) -> Outcome:
-        try:
-            otherwise = self._make_ready(leased, work)
-        except RetryableError:
-            return self._give_up_for_now(leased, work)
-        except ReplicationError as failure:
-            leased.withdraw()
-            return self._fail(leased, work, failure)
-        if otherwise is not None:
-            return otherwise
-        if not self._engine.may_publish(deadline):
-            leased.head = replace(leased.head, unsettled=False)
-            return self._give_up_for_now(leased, work)
-        try:
-            row = self._complete(leased, work, prepared)
-        except ReplicationError as failure:
-            if not leased.in_doubt and not isinstance(failure, AmbiguousWrite):
-                leased.head = replace(leased.head, unsettled=False)
-            return self._fail(leased, work, failure)
-        leased.write()
-        return self._settle(leased, work, row)
-
-    def _give_up_for_now(self, leased: LeasedKey, work: Work) -> Outcome:
-        """Nothing has been published: leave the key as it was found, and go on later."""
-        leased.withdraw()
-        # A lease that cannot be given up runs out.
-        with contextlib.suppress(RetryableError, LeaseLost):
-            leased.release()
-        return self._resume_later(work, delay=self._engine.timing.defer)
-
-    def _make_ready(self, leased: LeasedKey, work: Work) -> Outcome | None:
-        """Everything before the upload may be completed; an outcome if it may not."""
-        if not leased.fit:
-            return self._hand_over(leased, work, Reason.UNSETTLED)
-        row = leased.row(work.version_id)
-        if row is not None and row.final:
-            leased.withdraw()
-            leased.release()
-            discard_upload(self._engine, work)
-            duplicate = work.outcome(Result.DUPLICATE, row, reason=row.status)
-            # The other worker's upload has the tags its object had when it was started.
-            follows = work.change.follows
-            return hand_over(self._engine, work.with_upload(None), duplicate) if follows else duplicate
-        if leased.place(work) is not Place.NEWEST:
-            # What has been copied is not thrown away: whoever settles the key completes it, or aborts it.
-            return self._hand_over(leased, work, Reason.LATE_VERSION)
-        # S3 ranks the replica by when its upload was started. Until the list has shown where that is,
-        # a crash must lead to the second function.
-        leased.head = replace(leased.head, unsettled=True)
-        leased.write()
-        return None
-
-    def _complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Row:
-        """An upload can be completed once, so a request whose answer was lost may be sent again."""
-        try:
-            return self._send_complete(leased, work, prepared)
-        except AmbiguousWrite:
-            found = leased.resolve()
-            if found is not None:
-                return adopt(leased, work, found)
-            leased.announce(work, prepared.upload)
-        try:
-            return self._send_complete(leased, work, prepared)
-        except AmbiguousWrite:
-            found = leased.resolve()
-            if found is None:
-                raise
-            return adopt(leased, work, found)
-
-    def _send_complete(self, leased: LeasedKey, work: Work, prepared: _Prepared) -> Row:
-        with leased.sending():
-            published = complete_upload(leased.bucket, work, prepared.upload, prepared.parts)
-        return leased.account(work, prepared.upload.nonce, published)
-
-    def _settle(self, leased: LeasedKey, work: Work, row: Row) -> Outcome:
-        """The lease is given up in a settled state if the destination's list shows the replica on top."""
-        if self._stands_on_top(leased, row):
-            leased.head = replace(leased.head, unsettled=False)
-            leased.release()
-        else:
-            leased.release()
-            needed = work.outcome(Result.HANDED_OVER, row, reason=Reason.OUT_OF_ORDER)
-            sent = hand_over(self._engine, work.only_settling(), needed)
-            if sent.result is Result.DEFERRED:
-                return sent
-        if row.status is Status.FAILED:
-            return park(self._engine, work, row)
-        replicated = work.outcome(Result.REPLICATED, row)
-        if work.change.follows:
-            # The upload has the tags its object had when it was started.
-            return hand_over(self._engine, work.with_upload(None), replicated)
-        return replicated
-
-    @staticmethod
-    def _stands_on_top(leased: LeasedKey, row: Row) -> bool:
-        try:
-            return leased.is_on_top(row.replica)
-        except ReplicationError:
-            # Nobody could look, so somebody else has to.
-            return False
-
-    def _hand_over(self, leased: LeasedKey, work: Work, reason: Reason) -> Outcome:
-        leased.withdraw()
-        row = leased.row(work.version_id)
-        if row is None or not row.final:
-            row = being_prepared(self._engine, waiting_row(self._engine, work, row, reason))
-            leased.set_row(work.version_id, row)
-        leased.release()
-        return hand_over(self._engine, work, work.outcome(Result.HANDED_OVER, row, reason=reason))
-
-    def _fail(self, leased: LeasedKey, work: Work, failure: ReplicationError) -> Outcome:
-        row = failed_row(self._engine, work, leased.row(work.version_id), failure)
-        leased.set_row(work.version_id, row)
-        leased.release()
-        if row.status is Status.PENDING:
-            return work.outcome(Result.DELAYED, row)
-        discard_upload(self._engine, work)
-        return park(self._engine, work, row)
 
     @staticmethod
     def _source(work: Work) -> SourceObject:

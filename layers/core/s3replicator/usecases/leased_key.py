@@ -29,6 +29,7 @@ from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
 from s3replicator.ports import DestinationBucket, Granted, LeaseAnswer
 from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.uploads import abort_upload
 from s3replicator.usecases.work import Work
 
 #: How far our clock and S3's may be apart, in seconds; S3 tells whole seconds only, hence one more.
@@ -79,6 +80,12 @@ class LeasedKey:
 
     def set_row(self, version_id: str, row: Row) -> None:
         self.head = self.head.with_row(version_id, row)
+
+    def hear(self, work: Work) -> None:
+        """A change of tags or ACL: from now on the row says so, if there is one, and its message need not."""
+        row = self.row(work.version_id) if work.change.follows else None
+        if row is not None and work.change.kind not in row.owed:
+            self.set_row(work.version_id, row.owing(work.change.kind))
 
     def place(self, work: Work) -> Place:
         """Where the version stands among the live replicas. Lists the source only if it must."""
@@ -200,8 +207,9 @@ class LeasedKey:
     def account(self, work: Work, nonce: str, published: Published) -> Row:
         """The row of a replica that has just been made, verified. Takes effect with the next write."""
         old = self.row(work.version_id)
+        self._forget_upload(old, nonce)
         row = replace(
-            retired(work.row(Status.COMPLETED, old)),
+            retired(work.row(Status.COMPLETED, old)).copied_anew(),
             replica=published.version_id,
             nonce=nonce,
             doubt=False,
@@ -211,6 +219,12 @@ class LeasedKey:
         self.set_row(work.version_id, row)
         self.head = replace(self.head, intent=None)
         return row
+
+    def _forget_upload(self, row: Row | None, nonce: str) -> None:
+        """Another upload of the version than the one with this nonce is not wanted any more."""
+        upload = row.upload if row else None
+        if upload is not None and upload.nonce != nonce:
+            abort_upload(self._engine, self.key, upload)
 
     def is_on_top(self, replica: str | None) -> bool:
         """Whether the destination lists this replica above every other one we know of."""
@@ -257,9 +271,10 @@ class LeasedKey:
 
     def _adopted_row(self, intent: Intent, replica: str, *, doubt: bool) -> Row:
         old = self.row(intent.version_id)
+        self._forget_upload(old, intent.nonce)
         fresh = old or Row(kind=intent.kind, status=Status.PENDING, order=intent.order)
         return replace(
-            retired(fresh),
+            retired(fresh).copied_anew(),
             status=Status.COMPLETED,
             # From when the source was read; an event that came later knows less.
             order=intent.order,
@@ -365,4 +380,5 @@ def adopt(leased: LeasedKey, work: Work, found: Row) -> Row:
     """Our own publish, found again: the row may say what the intent did not."""
     row = replace(found, rule=work.rule.id if work.rule else found.rule, event_time=work.change.event_time)
     leased.set_row(work.version_id, row)
+    leased.hear(work)
     return row

@@ -19,9 +19,9 @@ from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.usecases.endings import (
     deferred,
-    discard_upload,
     failed_row,
     hand_over,
+    owing_nothing,
     park,
     stuck_row,
     to_large_lane,
@@ -30,7 +30,8 @@ from s3replicator.usecases.endings import (
 )
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey
-from s3replicator.usecases.refresh import follow
+from s3replicator.usecases.refresh import pay
+from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
 
 #: What became of a version, by its status.
@@ -70,38 +71,28 @@ class PassState:
     def duplicate(self, work: Work, row: Row) -> None:
         """Its version has been settled before."""
         discard_upload(self.engine, work)
-        if work.change.follows and row.live:
-            self.follow(work, row)
-        else:
+        if not (work.change.follows and row.live):
             self.tell(work, RESULTS[row.status], row, reason=row.status)
-
-    def replicated(self, work: Work, row: Row) -> None:
-        """No copy brings an ACL, and an upload the tags its object had when it was started."""
-        if work.change.follows and row.live:
-            self.follow(work, row, Result.REPLICATED)
+        elif work.failure is not None and work.failure.reason is Reason.RULE_GONE:
+            self.leased.set_row(work.version_id, owing_nothing(row))
+            self.tell(work, Result.NOT_SELECTED, row, reason=work.failure.reason)
         else:
-            self.tell(work, Result.REPLICATED, row)
+            self._pay(work, Result.UPDATED, Result.DELAYED)
 
-    def follow(self, work: Work, row: Row, result: Result = Result.UPDATED) -> None:
+    def replicated(self, work: Work) -> None:
+        self._pay(work, Result.REPLICATED, Result.REPLICATED)
+
+    def _pay(self, work: Work, paid: Result, owed: Result) -> None:
         """Tags or ACL have changed since the version was replicated, or while it was."""
-        assert row.replica is not None
-        try:
-            # They can be read whatever has become of the content, in an archive for example.
-            if work.failure is not None and work.failure.reason is not Reason.SRC_OBJECT_NOT_ELIGIBLE:
-                raise work.failure
-            follow(self.engine, self.leased.bucket, work.change, row.replica)
-        except ReplicaLost:
-            self.leased.set_row(work.version_id, replace(row, replica=None, lost=True))
-            self.tell(work, Result.DUPLICATE, reason=Reason.REPLICA_LOST)
-        except ReplicationError as failure:
-            self.fail(work, failure)
+        failure = pay(self.engine, self.leased, work.version_id)
+        row = self.leased.row(work.version_id)
+        assert row is not None
+        if isinstance(failure, ReplicaLost):
+            self.tell(work, Result.DUPLICATE, row, reason=failure.reason)
+        elif failure is not None and row.due is None:
+            self.parked.append((work, row))
         else:
-            if row.attempts:
-                row = replace(row, reason=None, detail=None, due=None, attempts=0)
-            if work.change.kind is ChangeKind.ACL_CHANGED:
-                row = replace(row, acl=True)
-            self.leased.set_row(work.version_id, row)
-            self.tell(work, result, row)
+            self.tell(work, owed if failure else paid, row)
 
     def fail(self, work: Work, failure: ReplicationError) -> None:
         """The row, or the message, of a work that failed."""
@@ -118,7 +109,7 @@ class PassState:
         """The same where the failure is not the work's own: somebody has to come back in any case."""
         row = self.leased.row(work.version_id)
         only_told_by_message = work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE)
-        if (row is not None and row.final) or work.change.follows or only_told_by_message:
+        if (row is not None and row.final) or only_told_by_message:
             self._fail_as_it_came(work, row, failure)
         elif isinstance(failure, SourceGone) and row is not None and row.live:
             # A replica that could not be verified: it stays, and its row goes on saying so.
@@ -168,7 +159,7 @@ class PassState:
 
     def hand_over(self, work: Work, reason: Reason) -> None:
         row = self.leased.row(work.version_id)
-        if row is None or not row.final:
+        if work.change.kind is not ChangeKind.SETTLE and (row is None or not row.final):
             row = waiting_row(self.engine, work, row, reason)
             self.leased.set_row(work.version_id, row)
         self.elsewhere.append((work, work.outcome(Result.HANDED_OVER, row, reason=reason)))

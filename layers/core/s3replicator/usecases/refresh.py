@@ -1,23 +1,51 @@
 """What changes about a version after it was written: its tags, its ACL, its retention.
 
-The source's state is read under the lease, whatever the event said, so the last one to hold it is right.
+An event only says that something has changed: its row owes that to the replica until it has been given. The
+source's state is read under the lease, so the last one to hold it is right.
 """
 
 from dataclasses import replace
 
-from s3replicator.decisions.events import Change, ChangeKind
+from s3replicator.decisions.events import ChangeKind
+from s3replicator.decisions.failures import ReplicaLost, ReplicationError, SourceGone
+from s3replicator.decisions.ledger import Row, source_ref
 from s3replicator.decisions.replica import matches
+from s3replicator.decisions.settling import removed_by_others
 from s3replicator.decisions.versions import Lock, SourceObject, VersionRef
 from s3replicator.ports import DestinationBucket
+from s3replicator.usecases.endings import owing_nothing, stuck_row
 from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.leased_key import LeasedKey
 
 
-def follow(engine: Engine, bucket: DestinationBucket, change: Change, replica: str) -> None:
-    """Give the replica what the change is about, as the source has it now. Raises ``SourceGone``."""
-    if change.kind is ChangeKind.TAGGED:
-        bucket.put_tags(change.key, replica, engine.source.tags(change.ref))
+def pay(engine: Engine, leased: LeasedKey, version_id: str) -> ReplicationError | None:
+    """Give a live replica what its row owes it, as the source has it now. What stands in the way, if anything
+    does, is in the row, too: due, unless only an operator can help. Takes effect with the next write."""
+    row = leased.row(version_id)
+    assert row is not None
+    failure: ReplicationError | None = None
+    try:
+        for change in sorted(row.owed):
+            _give(engine, leased, version_id, row, change)
+    except ReplicaLost as lost:
+        failure, row = lost, removed_by_others(row)
+    except SourceGone:
+        row = owing_nothing(row)
+    except ReplicationError as reason:
+        failure, row = reason, stuck_row(engine, row, reason)
     else:
-        bucket.put_acl(change.key, replica, engine.source.acl(change.ref))
+        row = owing_nothing(row)
+    leased.set_row(version_id, row)
+    return failure
+
+
+def _give(engine: Engine, leased: LeasedKey, version_id: str, row: Row, change: ChangeKind) -> None:
+    ref = source_ref(leased.head.source, version_id)
+    assert row.replica is not None
+    if change is ChangeKind.TAGGED:
+        leased.bucket.put_tags(ref.key, row.replica, engine.source.tags(ref))
+    else:
+        leased.bucket.put_acl(ref.key, row.replica, engine.source.acl(ref))
 
 
 def compare(engine: Engine, bucket: DestinationBucket, ref: VersionRef, replica: str) -> bool:

@@ -56,6 +56,11 @@ class Router:
         except ReplicationError as failure:
             read = [Work(change, bucket, rule, failure=failure) for bucket, rule in wanted.items()]
         else:
+            kind = Kind.OBJECT if isinstance(version, SourceObject) else Kind.MARKER
+            if kind is not change.version_kind:
+                # Another null version has taken its place meanwhile: the rules may say otherwise of that.
+                now = ChangeKind.MARKED if kind is Kind.MARKER else ChangeKind.CREATED
+                return self.route(replace(change, kind=now), configuration)
             change = replace(change, version_id=version.ref.version_id)
             if isinstance(version, SourceObject) and is_replica(version):
                 # Replicas are not replicated onward. Nobody asks for them, unless a row is open already.

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from s3replicator.decisions.events import ChangeKind
 from s3replicator.decisions.failures import Reason, ReplicationError
-from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.ledger import Row
 from s3replicator.decisions.outcome import Result
-from s3replicator.usecases.endings import busy, discard_upload
+from s3replicator.usecases.endings import busy
 from s3replicator.usecases.pass_state import RESULTS, PassState
 from s3replicator.usecases.settling import Settlement, Unfinished
+from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
 
 
@@ -47,6 +48,7 @@ def settle(state: PassState, works: Sequence[Work]) -> None:
 def _admit(state: PassState, settlement: Settlement, work: Work) -> None:
     if work.change.kind is ChangeKind.SETTLE:
         return
+    state.leased.hear(work)
     row = state.leased.row(work.version_id)
     if row is None or not row.final:
         settlement.ask(work)
@@ -67,14 +69,14 @@ def _sum_up(state: PassState, settlement: Settlement, work: Work, deleted: Mappi
     elif row is not None and work.version_id in settlement.published:
         settlement.published.remove(work.version_id)
         discard_upload(state.engine, work)
-        state.replicated(work, row)
+        state.tell(work, Result.REPLICATED, row)
     elif row is not None and row.final:
-        state.duplicate(work, row)
+        discard_upload(state.engine, work)
+        updated = Result.DELAYED if row.owed else Result.UPDATED
+        state.tell(work, updated if work.change.follows and row.live else RESULTS[row.status], row)
     else:
         assert row is not None
-        # A row that waits brings the version, but knows of no tags or ACL that an upload would miss.
-        waits = work.change.follows and row.status is Status.PENDING
-        state.tell(work, Result.DEFERRED if waits else RESULTS[row.status], row)
+        state.tell(work, RESULTS[row.status], row)
 
 
 def _sum_up_deletion(state: PassState, settlement: Settlement, work: Work, version_id: str) -> None:

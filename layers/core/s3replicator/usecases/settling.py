@@ -19,7 +19,7 @@ from s3replicator.decisions.failures import (
     RetryableError,
     SourceGone,
 )
-from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency, source_ref
+from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency
 from s3replicator.decisions.order import decidedly_newer
 from s3replicator.decisions.plan import plan_copy
 from s3replicator.decisions.rules import contenders
@@ -43,16 +43,17 @@ from s3replicator.decisions.versions import (
 )
 from s3replicator.usecases.endings import (
     being_prepared,
-    discard_upload,
     failed_row,
     is_being_prepared,
     stuck_row,
+    unhindered,
     waiting_row,
 )
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, adopt
+from s3replicator.usecases.refresh import pay
 from s3replicator.usecases.routing import Router
-from s3replicator.usecases.uploads import complete_upload
+from s3replicator.usecases.uploads import complete_upload, discard_upload
 from s3replicator.usecases.work import Work
 
 #: How often one version's visible write is tried before the key waits.
@@ -120,6 +121,7 @@ class Settlement:
                     self._publish(version_id)
                 case Remove(version_id, replica):
                     self._remove(version_id, replica)
+        self._pay()
         if self._held_up is not None:
             self._say_why()
             raise Unfinished(self._held_up)
@@ -232,8 +234,7 @@ class Settlement:
                 discard_upload(self.engine, self._as_told(vid, before))
 
     def _publish(self, version_id: str) -> None:
-        if not self.engine.may_publish(self.deadline):
-            raise Unfinished(RetryableError(Reason.BUSY, "the worker's time is up"))
+        self._check_time()
         row = self.leased.row(version_id)
         assert row is not None
         work, had_none = self._work(version_id, row), not row.live
@@ -271,8 +272,6 @@ class Settlement:
         if row.status is Status.FAILED:
             self._failed.add(work.version_id)
             self.parked.append((work, row))
-        if row.acl:
-            self._carry_acl(work, row)
         if work.large:
             # Where it came to lie, only the list can tell.
             self._sides = None
@@ -282,16 +281,9 @@ class Settlement:
         sides = self.sides()
         self._sides = replace(sides, destination=[above, *sides.destination])
 
-    def _carry_acl(self, work: Work, row: Row) -> None:
-        """No copy carries it along."""
-        ref = source_ref(self.leased.head.source, work.version_id)
-        assert row.replica is not None
-        try:
-            self.leased.bucket.put_acl(ref.key, row.replica, self.engine.source.acl(ref))
-        except SourceGone:
-            return
-        except ReplicationError as failure:
-            self._hold_up(work, row, failure)
+    def _check_time(self) -> None:
+        if not self.engine.may_publish(self.deadline):
+            raise Unfinished(RetryableError(Reason.BUSY, "the worker's time is up"))
 
     def _send(self, work: Work) -> Row:
         if work.failure is not None:
@@ -333,7 +325,7 @@ class Settlement:
         self._stuck[work.version_id] = stuck
         # Once is enough: it is looked at again with every change of the key.
         is_new = row.due is not None or row.reason != failure.reason
-        if stuck.due is None and is_new and not row.lost:
+        if stuck.due is None and is_new:
             self.parked.append((work, stuck))
 
     def _say_why(self) -> None:
@@ -352,7 +344,9 @@ class Settlement:
             row = being_prepared(self.engine, row)
             self._set(work.version_id, row)
         if row.final:
-            raise Unfinished(RetryableError(Reason.OUT_OF_ORDER, "an upload is being prepared"))
+            self._held_up = RetryableError(Reason.OUT_OF_ORDER, "an upload is being prepared")
+            if row.live:
+                raise Unfinished(self._held_up)
 
     def _remove(self, version_id: str, replica: str) -> None:
         row = self.leased.row(version_id)
@@ -397,14 +391,24 @@ class Settlement:
             self._set(version_id, replace(row, reason=_HALT.reason, detail=_HALT.detail, due=now + _HALTED))
         return False
 
+    def _pay(self) -> None:
+        """What replicas are owed: the order of the key does not depend on it."""
+        for vid, row in self.leased.rows().items():
+            if not (row.owed and row.live and row.final):
+                continue
+            self._check_time()
+            failure = pay(self.engine, self.leased, vid)
+            now = self.leased.row(vid)
+            assert now is not None
+            if failure is not None and now.live and now.due is None:
+                self.parked.append((self._as_told(vid, now), now))
+
     def _finish(self) -> None:
         for vid, row in self.leased.rows().items():
-            if row.final and (row.due is not None or row.attempts) and row.reason not in _FOLLOWED:
-                # What was in its way is gone.
+            if row.final and (row.due is not None or row.attempts) and not (row.owed and row.live):
                 if row.upload is not None:
                     discard_upload(self.engine, self._as_told(vid, row))
-                locked = Reason.DST_OBJECT_LOCKED if row.blocked else None
-                self._set(vid, replace(row, reason=locked, detail=None, due=None, attempts=0, upload=None))
+                self._set(vid, replace(unhindered(row), upload=None))
         head = self.leased.head.with_top_of(self.leased.rows())
         self.leased.head = replace(head, unsettled=False)
 
@@ -463,16 +467,6 @@ class Settlement:
             published = complete_upload(self.leased.bucket, work, upload, parts)
         return self.leased.account(work, upload.nonce, published)
 
-
-#: Why a replica's tags or ACL are not its source's: settling does not change that.
-_FOLLOWED: Final = frozenset(
-    {
-        Reason.DST_PUT_ACL_NOT_PERMITTED,
-        Reason.DST_PUT_TAGGING_NOT_PERMITTED,
-        Reason.SRC_GET_ACL_NOT_PERMITTED,
-        Reason.SRC_GET_TAGGING_NOT_PERMITTED,
-    }
-)
 
 _HALT: Final = RetryableError(
     Reason.VERSION_DELETES_HALTED,

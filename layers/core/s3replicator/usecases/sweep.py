@@ -57,5 +57,5 @@ class Sweep:
 
     def _is_outdated(self, item: DueItem) -> bool:
         """Whoever moved the row out of the head died before the head said so, and others went on."""
-        head, _ = self._ledger.history(item.key)
+        head = self._ledger.head(item.key)
         return head is not None and not head.rows.keys().isdisjoint(item.rows)

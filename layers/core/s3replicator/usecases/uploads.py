@@ -1,11 +1,15 @@
-"""Completing a multipart upload that has been prepared."""
+"""Multipart uploads that have been prepared: completed, or given up."""
 
+import contextlib
 from collections.abc import Mapping
 
 from s3replicator.decisions.events import Upload
+from s3replicator.decisions.failures import ReplicationError
+from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.replica import expected_upload_checksum
 from s3replicator.decisions.versions import Published, SourceObject
 from s3replicator.ports import CopiedPart, DestinationBucket
+from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.work import Work
 
 
@@ -22,3 +26,18 @@ def complete_upload(
         source.checksum.algorithm if source.checksum else None,
         expected_upload_checksum(source),
     )
+
+
+def discard_upload(engine: Engine, work: Work) -> None:
+    """Abort the upload the change carries, if any."""
+    if work.change.upload is not None:
+        abort_upload(engine, work.key, work.change.upload)
+
+
+def abort_upload(engine: Engine, key: LedgerKey, upload: Upload) -> None:
+    """What cannot be aborted now is left to the bucket's lifecycle rule: it is invisible, and its version is
+    settled."""
+    bucket = engine.destinations.get(key.destination)
+    if bucket is not None:
+        with contextlib.suppress(ReplicationError):
+            bucket.abort(key.key, upload.upload_id)

@@ -9,7 +9,7 @@ from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, St
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
 from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
-from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion
+from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, is_null
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,9 @@ class Work:
             return self.again.order
         if self.source is None:
             return OrderFacts(self.change.sequencer, self.change.event_time)
-        return OrderFacts(self.change.sequencer, self.source.last_modified, multipart=self.source.multipart)
+        # The null version that is there now need not be the one that the event told of.
+        sequencer = None if is_null(self.version_id) else self.change.sequencer
+        return OrderFacts(sequencer, self.source.last_modified, multipart=self.source.multipart)
 
     def intent(self, nonce: str, at: float) -> Intent:
         return Intent(
@@ -102,6 +104,8 @@ class Work:
             rule=self.rule.id if self.rule else None,
             event_time=self.change.event_time,
         )
+        if self.change.follows:
+            fresh = fresh.owing(self.change.kind)
         if old is None:
             return fresh
         return replace(
@@ -114,7 +118,8 @@ class Work:
             blocked=old.blocked,
             stray=old.stray,
             purged=old.purged,
-            acl=old.acl,
+            owed=old.owed | fresh.owed,
+            acl=old.acl or fresh.acl,
             rule=fresh.rule or old.rule,
         )
 

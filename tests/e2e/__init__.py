@@ -1,0 +1,1 @@
+"""The real template, deployed into an embedded AWS."""
