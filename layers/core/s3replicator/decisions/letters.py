@@ -4,9 +4,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from s3replicator.decisions.events import Change, ChangeKind, Upload, build_record, parse_event, with_envelope
+from s3replicator.decisions.events import (
+    EVENT_NAMES,
+    Change,
+    ChangeKind,
+    Upload,
+    build_record,
+    parse_event,
+    with_envelope,
+)
 from s3replicator.decisions.ledger import Row, source_ref
-from s3replicator.decisions.versions import Kind
+from s3replicator.decisions.versions import Kind, is_null
 
 
 def event(record: Mapping[str, Any], envelope: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,7 +26,7 @@ def for_destination(
 ) -> dict[str, Any]:
     """The change again, for one destination only, with what a large copy has already done."""
     return event(
-        change.record,
+        _named(change),
         {
             "destination": destination,
             "reason": reason,
@@ -33,7 +41,7 @@ def for_destination(
 def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[str, Any]:
     """A due row as an event, as S3 would have sent it."""
     record = build_record(
-        kind=_asks_for(row),
+        kind=_asked_for(row),
         ref=source_ref(source, version_id),
         sequencer=row.order.sequencer,
         event_time=row.event_time or row.order.last_modified,
@@ -78,13 +86,26 @@ def parked(
     }
     envelope = {**said, "detail": row.detail, "settle": change.kind is ChangeKind.SETTLE or None}
     attributes = {name: str(value) for name, value in said.items() if value not in (None, "")}
-    return event(change.record, envelope), attributes
+    return event(_named(change) | _asking_for(row), envelope), attributes
 
 
-def _asks_for(row: Row) -> ChangeKind:
+def _asked_for(row: Row) -> ChangeKind:
     if row.final and row.live and row.owed:
         return min(row.owed)
     return ChangeKind.MARKED if row.kind is Kind.MARKER else ChangeKind.CREATED
+
+
+def _asking_for(row: Row) -> dict[str, str]:
+    """Whatever the change was: of a settled version only what it owes its replica is left to ask for."""
+    return {"eventName": EVENT_NAMES[_asked_for(row)]} if row.final and row.live and row.owed else {}
+
+
+def _named(change: Change) -> dict[str, Any]:
+    """The record; with the name of a null version, which "null" need not be any more when it is read."""
+    if not is_null(change.version_id):
+        return dict(change.record)
+    stored = {**change.record["s3"]["object"], "versionId": change.version_id}
+    return {**change.record, "s3": {**change.record["s3"], "object": stored}}
 
 
 def _carried(upload: Upload | None) -> dict[str, Any] | None:

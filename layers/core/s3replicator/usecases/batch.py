@@ -8,22 +8,20 @@ from dataclasses import dataclass, field, replace
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Change, ChangeKind, Intake, parse_body, parse_event
 from s3replicator.decisions.failures import (
-    NotEligible,
     Reason,
     ReplicationError,
     RetryableError,
-    SourceGone,
     TerminalError,
     UnreadableEvent,
 )
 from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.order import sequencer_rank
 from s3replicator.decisions.outcome import Outcome, Result
-from s3replicator.decisions.versions import NULL
 from s3replicator.ports import Configurations, LeaseLost
-from s3replicator.usecases.endings import busy, deferred, failed_row, park, park_as_it_came
+from s3replicator.usecases.endings import busy, failed_row, park, park_as_it_came
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.lanes import Lane
+from s3replicator.usecases.null_changes import or_ended
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.work import Work
 
@@ -140,21 +138,15 @@ class Batch:
         groups: dict[LedgerKey, list[Work]] = defaultdict(list)
         routed = self._engine.parallel.map(lambda change: self._route(change, configuration), changes)
         for change, works in zip(changes, routed, strict=True):
-            if isinstance(works, Outcome):
-                tally.of_change(change, works)
-                continue
             if not works:
                 tally.of_change(change, _about(change, Result.NOT_SELECTED))
             for work in works:
-                named: Work | Outcome = work
-                if work.version_id == NULL and work.failure is not None:
-                    named = self._nameless(work, work.failure)
-                if isinstance(named, Outcome):
-                    tally.of_change(change, named)
+                if isinstance(work, Outcome):
+                    tally.of_change(change, work)
                     continue
                 # A null version has got the name of what is there now.
-                tally.messages[named.change] |= tally.messages[change]
-                groups[named.key].append(named)
+                tally.messages[work.change] |= tally.messages[change]
+                groups[work.key].append(work)
         results = self._engine.parallel.map(
             lambda works: self._run(sorted(works, key=_age), configuration, deadline), groups.values()
         )
@@ -162,28 +154,15 @@ class Batch:
             for work, outcome in group:
                 tally.of_change(work.change, outcome)
 
-    def _route(self, change: Change, configuration: Configuration) -> Sequence[Work] | Outcome:
+    def _route(self, change: Change, configuration: Configuration) -> Sequence[Work | Outcome]:
         try:
-            works = self._router.route(change, configuration)
+            works = [self._within_stack(work) for work in self._router.route(change, configuration)]
+            return or_ended(self._engine, change, works, configuration)
+        except RetryableError as failure:
+            return [_deferred(change, failure.reason, failure.detail)]
         # One change's surprise must not give back the messages of all others.
         except Exception:
-            return _deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))
-        return [self._within_stack(work) for work in works]
-
-    def _nameless(self, work: Work, failure: ReplicationError) -> Work | Outcome:
-        """A null version that could not be read: a row could not say which one it is about. If it is gone,
-        and something may have been made of it before, the key has to be settled."""
-        if isinstance(failure, RetryableError):
-            return deferred(work, failure)
-        if isinstance(failure, SourceGone):
-            try:
-                head = self._engine.ledger.head(work.key)
-            except RetryableError as unread:
-                return deferred(work, unread)
-            return work.outcome(Result.GONE) if head is None or head.clean else work.only_settling()
-        if isinstance(failure, NotEligible):
-            return work.outcome(Result.NOT_SELECTED, reason=failure.reason)
-        return park(self._engine, work, failed_row(self._engine, work, None, failure))
+            return [_deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))]
 
     def _within_stack(self, work: Work) -> Work:
         try:

@@ -1,0 +1,51 @@
+"""Changes of a null version: the one that is there now need not be the one an event told of.
+
+What is there has a name of its own, and so have its row and its letters. A change whose version cannot be
+named any more has no row; but a worker that died may have left something at the destination on its account.
+"""
+
+from collections.abc import Sequence
+
+from s3replicator.decisions.configuration import Configuration
+from s3replicator.decisions.events import Change
+from s3replicator.decisions.failures import NotEligible, RetryableError, SourceGone
+from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.versions import NULL
+from s3replicator.usecases.endings import deferred, failed_row, park
+from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.work import Work
+
+
+def or_ended(
+    engine: Engine, change: Change, works: Sequence[Work], configuration: Configuration
+) -> Sequence[Work | Outcome]:
+    """The works of a change, as far as they have a name; the others end here. Raises ``RetryableError`` if
+    the ledger cannot be read."""
+    if change.version_id != NULL:
+        return works
+    if works:
+        return [work if work.version_id != NULL else _end(engine, work) for work in works]
+    contending = contenders(configuration, change.key)
+    unselected = [Work(change, bucket, None) for bucket in contending if change.destination in (None, bucket)]
+    return [work.only_settling() for work in unselected if _is_interrupted(engine, work.key)]
+
+
+def _end(engine: Engine, work: Work) -> Work | Outcome:
+    match work.failure:
+        case None:
+            return work
+        case RetryableError() as failure:
+            return deferred(work, failure)
+        case SourceGone():
+            return work.only_settling() if _is_interrupted(engine, work.key) else work.outcome(Result.GONE)
+        case NotEligible() as failure:
+            return work.outcome(Result.NOT_SELECTED, reason=failure.reason)
+        case failure:
+            return park(engine, work, failed_row(engine, work, None, failure))
+
+
+def _is_interrupted(engine: Engine, key: LedgerKey) -> bool:
+    head = engine.ledger.head(key)
+    return head is not None and not head.clean
