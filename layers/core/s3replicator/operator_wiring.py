@@ -8,15 +8,20 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from s3replicator.adapters.configuration_object import ConfigurationObject
+from s3replicator.adapters.executions import Executions
+from s3replicator.adapters.job_store import S3JobStore
 from s3replicator.adapters.lambda_function import LambdaFunction
 from s3replicator.adapters.ledger import DynamoLedger
+from s3replicator.adapters.open_work import DeadLetterQueue, DynamoOpenWork
 from s3replicator.adapters.parked_queue import SqsParkedQueue
 from s3replicator.adapters.runtime import SystemClock, Threads
 from s3replicator.adapters.source import S3Source
 from s3replicator.adapters.stack_outputs import read_stack
-from s3replicator.decisions.stack import Stack, StackUnusable
+from s3replicator.decisions.stack import JOB_MACHINE, Stack, StackUnusable
 from s3replicator.ports import Ledger
 from s3replicator.usecases.inspection import Inspection
+from s3replicator.usecases.job_control import JobControl
+from s3replicator.usecases.open_work import OpenWork
 from s3replicator.usecases.parked import Parked
 from s3replicator.usecases.settle_request import SettleRequest
 
@@ -58,6 +63,29 @@ class Operator:
         stack = self.stack
         queue = SqsParkedQueue(_client("sqs", self.region), stack.parked_queue_url, stack.ingest_queue_url)
         return Parked(queue, Threads(_THREADS), SystemClock())
+
+    def open_work(self) -> OpenWork:
+        return OpenWork(
+            DynamoOpenWork(_client("dynamodb", self.region), self.stack.ledger_table),
+            self.ledger(),
+            DeadLetterQueue(_client("sqs", self.region), self.stack.dead_letter_queue_url),
+            SystemClock(),
+        )
+
+    def jobs(self) -> JobControl:
+        """Raises ``StackUnusable``."""
+        stack = self.stack
+        if stack.job_machine is None:
+            raise StackUnusable(
+                f"stack {stack.name!r} has no output {JOB_MACHINE}, as it was deployed by a release without"
+                " backfill and reconcile: deploy this release (sam build && sam deploy)"
+            )
+        return JobControl(
+            Executions(_client("stepfunctions", self.region), stack.job_machine),
+            S3JobStore(_client("s3", self.region), stack.control_bucket),
+            Threads(_THREADS),
+            SystemClock(),
+        )
 
 
 def operator_of(stack_name: str, region: str | None) -> Operator:

@@ -48,6 +48,44 @@ class Dice(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the listing of a bucket: just after this version of this key, or, without a version, after
+    all versions of the key."""
+
+    key: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a bucket's listing in S3's order: keys ascending by their UTF-8 bytes, and of each key the
+    versions newest first. ``after`` is where the next page begins; None if this is the last."""
+
+    versions: Sequence[tuple[str, ListedVersion]]
+    after: Position | None
+
+
+class Lister(Protocol):
+    """Lists one whole bucket, versions and delete markers."""
+
+    def page(self, prefix: str, after: Position | None, most: int = 1000) -> Page:
+        """``after`` need not be a key that exists. ``most`` is from 1 to 1000."""
+        ...
+
+
+class JobStore(Protocol):
+    """What a job keeps: small documents, by name, each written whole."""
+
+    def read(self, name: str) -> bytes | None: ...
+
+    def write(self, name: str, body: bytes) -> None: ...
+
+    def names(self, prefix: str) -> Iterable[str]:
+        """In ascending order."""
+        ...
+
+
 class Source(Protocol):
     def head(self, ref: VersionRef) -> SourceVersion:
         """Raises ``SourceGone``, ``NotEligible``."""
@@ -195,6 +233,10 @@ class Ledger(Protocol):
 
     def head(self, key: LedgerKey) -> Head | None:
         """What the head says now, without a lease."""
+        ...
+
+    def heads(self, keys: Sequence[LedgerKey]) -> Mapping[LedgerKey, Head]:
+        """The heads there are, read together, and perhaps a moment old."""
         ...
 
     def peek(self, key: LedgerKey, version_id: str) -> Row | None:

@@ -26,6 +26,7 @@ REPLICATED: Final = "OperationsReplicated"
 NOT_ELIGIBLE: Final = "OperationsNotEligible"
 CONFIGURATION_UNREADABLE: Final = "ConfigurationUnreadable"
 VERSION_DELETES_HALTED: Final = "VersionDeletesHalted"
+DRIFT: Final = "DriftFound"
 
 _COUNTED: Final = {
     Result.REPLICATED: REPLICATED,
@@ -94,6 +95,13 @@ def report_pending(source: str, pending: Mapping[str, int]) -> None:
         metrics = _metrics({"SourceBucket": source, "DestinationBucket": destination})
         metrics.add_metric(PENDING, MetricUnit.Count, count)
         metrics.flush_metrics()
+
+
+def report_drift(source: str, findings: int) -> None:
+    """What a reconcile found that nobody knew of."""
+    metrics = _metrics({"SourceBucket": source})
+    metrics.add_metric(DRIFT, MetricUnit.Count, findings)
+    metrics.flush_metrics()
 
 
 def report_unreadable_configuration(problem: str) -> None:

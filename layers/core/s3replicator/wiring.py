@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from s3replicator import telemetry
 from s3replicator.adapters.clients import Clients
@@ -46,6 +47,18 @@ def retry(settings: Settings) -> Function:
     return _build(settings, settings.dead_letter_queue_url, lanes.retry, connections=32, publish_seconds=60)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every function is put together from."""
+
+    settings: Settings
+    clients: Clients
+    home: Any
+    sqs: Any
+    engine: Engine
+    configurations: ConfigurationStore
+
+
 def _build(
     settings: Settings,
     own_queue: str,
@@ -54,10 +67,31 @@ def _build(
     connections: int,
     publish_seconds: float,
 ) -> Function:
+    parts = parts_of(settings, connections, publish_seconds)
+    engine = parts.engine
+    return Function(
+        settings=settings,
+        batch=batch_of(parts, lane(engine)),
+        inbox=SqsInbox(parts.sqs, own_queue),
+        sweep=Sweep(engine.ledger, engine.outbox, engine.clock),
+        by_hand=by_hand_of(parts),
+    )
+
+
+def batch_of(parts: Parts, lane: Lane) -> Batch:
+    settings = parts.settings
+    return Batch(parts.engine, parts.configurations, settings.source_bucket, lane, settings.peer_principals)
+
+
+def by_hand_of(parts: Parts) -> ByHand:
+    settings = parts.settings
+    return ByHand(parts.engine, parts.configurations, settings.source_bucket, settings.peer_principals)
+
+
+def parts_of(settings: Settings, connections: int, publish_seconds: float) -> Parts:
     clients, clock = Clients(settings.region, connections), SystemClock()
     home = clients.s3(clients.region)
     sqs = clients.sqs()
-    ledger = DynamoLedger(clients.dynamodb(), settings.ledger_table)
     outbox = SqsOutbox(
         sqs,
         large=settings.large_queue_url,
@@ -67,7 +101,7 @@ def _build(
     engine = Engine(
         source=S3Source(home),
         destinations=_destinations(settings, clients, publish_seconds),
-        ledger=ledger,
+        ledger=DynamoLedger(clients.dynamodb(), settings.ledger_table),
         outbox=outbox,
         clock=clock,
         dice=SystemDice(),
@@ -82,13 +116,7 @@ def _build(
         clock=clock,
         report=telemetry.report_unreadable_configuration,
     )
-    return Function(
-        settings=settings,
-        batch=Batch(engine, configurations, settings.source_bucket, lane(engine), settings.peer_principals),
-        inbox=SqsInbox(sqs, own_queue),
-        sweep=Sweep(ledger, outbox, clock),
-        by_hand=ByHand(engine, configurations, settings.source_bucket, settings.peer_principals),
-    )
+    return Parts(settings, clients, home, sqs, engine, configurations)
 
 
 def _destinations(settings: Settings, clients: Clients, publish_seconds: float) -> dict[str, S3Destination]:

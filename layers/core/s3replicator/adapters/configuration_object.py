@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _OVERTAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
+#: What it answers when there is no such object or version; the last is said of a marker, and of what no id is.
+_MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "InvalidArgument"})
+
+
 class Overtaken(Exception):
     """Somebody else has written the configuration meanwhile. Nothing was written."""
 
@@ -33,6 +37,17 @@ class Stored:
     written: float
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A version, as the bucket lists it. ``octets`` is its size in bytes; None where it was deleted.
+    ``written`` is in seconds since the epoch."""
+
+    version_id: str
+    written: float
+    octets: int | None
+    in_force: bool
+
+
 class ConfigurationObject:
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
@@ -42,17 +57,45 @@ class ConfigurationObject:
     def uri(self) -> str:
         return f"s3://{self._bucket}/{OBJECT_KEY}"
 
-    def read(self) -> Stored | None:
-        """None if none has ever been written, or it has been deleted."""
+    def read(self, version_id: str | None = None) -> Stored | None:
+        """The one in force, or a former one. None if there is none: it was never written, or deleted."""
+        which = {"VersionId": version_id} if version_id is not None else {}
         with self._failures():
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=OBJECT_KEY)
+                # The stubs know an optional argument only where it is given by its name.
+                answer = self._client.get_object(Bucket=self._bucket, Key=OBJECT_KEY, **which)  # type: ignore[arg-type]
                 body = answer["Body"].read()
             except ClientError as error:
-                if error.response["Error"]["Code"] == "NoSuchKey":
+                if error.response["Error"]["Code"] in _MISSING:
                     return None
                 raise
         return Stored(body, answer["ETag"], answer["VersionId"], answer["LastModified"].timestamp())
+
+    def history(self) -> list[Former]:
+        """Newest first."""
+        found: list[Former] = []
+        pages = self._client.get_paginator("list_object_versions").paginate(
+            Bucket=self._bucket, Prefix=OBJECT_KEY
+        )
+        with self._failures():
+            for page in pages:
+                found += [
+                    Former(
+                        entry["VersionId"],
+                        entry["LastModified"].timestamp(),
+                        entry["Size"],
+                        entry["IsLatest"],
+                    )
+                    for entry in page.get("Versions", [])
+                    if entry["Key"] == OBJECT_KEY
+                ]
+                found += [
+                    Former(entry["VersionId"], entry["LastModified"].timestamp(), None, entry["IsLatest"])
+                    for entry in page.get("DeleteMarkers", [])
+                    if entry["Key"] == OBJECT_KEY
+                ]
+        # Versions and delete markers come in two lists, each in its order.
+        return sorted(found, key=lambda former: (not former.in_force, -former.written))
 
     def rules(self, source_bucket: str) -> Configuration:
         """The rules in force; none if no configuration has been written."""

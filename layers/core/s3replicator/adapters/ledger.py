@@ -3,7 +3,7 @@
 import contextlib
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from s3replicator.adapters.ledger_items import (
     head_key,
     intent_value,
     is_row,
+    key_of,
     lease_value,
     partition,
     read_breaker,
@@ -69,6 +70,9 @@ _OPEN: Final = "SET #opened = :now"
 _IN_PARTITION: Final = "#pk = :pk"
 _IN_SHARD: Final = "#open = :shard"
 _DUE: Final = f"{_IN_SHARD} AND #due <= :now"
+
+#: What one BatchGetItem takes.
+_MOST_AT_ONCE: Final = 100
 
 _NAME: Final = re.compile(r"#\w+")
 
@@ -144,6 +148,19 @@ class DynamoLedger:
         with _ledger_failures():
             answer = self._client.get_item(TableName=self._table, Key=head_key(key), ConsistentRead=True)
         return read_head(answer["Item"]) if "Item" in answer else None
+
+    def heads(self, keys: Sequence[LedgerKey]) -> Mapping[LedgerKey, Head]:
+        found: dict[LedgerKey, Head] = {}
+        for start in range(0, len(keys), _MOST_AT_ONCE):
+            wanted: list[Mapping[str, Any]] = [head_key(key) for key in keys[start : start + _MOST_AT_ONCE]]
+            while wanted:
+                with _ledger_failures():
+                    answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": wanted}})
+                items = answer["Responses"].get(self._table, [])
+                found |= {key_of(item): read_head(item) for item in items}
+                # The table may take a part of them only, the size of the answer or its throughput allowing.
+                wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        return found
 
     def peek(self, key: LedgerKey, version_id: str) -> Row | None:
         head = self.head(key)

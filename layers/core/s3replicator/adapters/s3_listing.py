@@ -64,4 +64,5 @@ def _listed(entry: Mapping[str, Any], kind: Kind) -> ListedVersion:
         etag=entry.get("ETag", ""),
         size=entry.get("Size", 0),
         latest=entry.get("IsLatest", False),
+        storage_class=entry.get("StorageClass", "STANDARD"),
     )

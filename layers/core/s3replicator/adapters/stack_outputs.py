@@ -32,6 +32,7 @@ def read_stack(client: "CloudFormationClient", name: str) -> Stack:
         raise StackUnusable(f"stack {name!r} in {region} cannot be read: {error}") from error
     return Stack.read(
         name,
+        region,
         found["StackStatus"],
         {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])},
         {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])},

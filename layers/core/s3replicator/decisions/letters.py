@@ -14,7 +14,7 @@ from s3replicator.decisions.events import (
     with_envelope,
 )
 from s3replicator.decisions.ledger import Row, source_ref
-from s3replicator.decisions.versions import Kind, is_null
+from s3replicator.decisions.versions import Kind, ListedVersion, is_null
 
 
 def event(record: Mapping[str, Any], envelope: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +55,17 @@ def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[s
             "upload": _carried(row.upload),
         },
     )
+
+
+def of_listed(source: str, version: ListedVersion) -> dict[str, Any]:
+    """A version that was there before, as if its event had come now."""
+    record = build_record(
+        kind=ChangeKind.MARKED if version.kind is Kind.MARKER else ChangeKind.CREATED,
+        ref=source_ref(source, version.version_id),
+        sequencer=None,
+        event_time=version.last_modified,
+    )
+    return {"Records": [record]}
 
 
 def to_settle(source: str, version_id: str, destination: str, now: float) -> dict[str, Any]:

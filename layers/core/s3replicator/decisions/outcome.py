@@ -17,6 +17,8 @@ class Result(StrEnum):
     REMOVED = "Removed"
     #: The replica's tags or ACL are what the source's are now.
     UPDATED = "Updated"
+    #: A replica that the ledger did not know has been recognised.
+    ADOPTED = "Adopted"
     #: Sent to the second function.
     HANDED_OVER = "HandedOver"
     #: Sent to the lane for multipart copies.

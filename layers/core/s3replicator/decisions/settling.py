@@ -193,8 +193,7 @@ class _Key:
             return True
         if row.status is Status.SUPERSEDED:
             return True
-        if row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED):
-            # An operator wants it back, and that is under way.
+        if _is_wanted_back(row):
             return True
         return row.status is Status.PENDING and row.reason in WAITING_FOR_ORDER
 
@@ -226,9 +225,11 @@ class _Key:
             elif row.status is Status.SUPERSEDED:
                 continue
             elif self._is_left_out(row) or (reason := self._replay_is_too_large(newer)):
-                # One that was lost, and is asked for again, stays lost.
                 if not row.final:
                     superseded[vid] = _superseded(row, reason)
+                elif _is_wanted_back(row):
+                    # One that was lost, and is asked for again, stays lost.
+                    superseded[vid] = removed_by_others(row)
             else:
                 chain.append(vid)
         return superseded, chain
@@ -280,6 +281,11 @@ class _Key:
             gone = vid not in self._rank and not self._stays(vid)
             if gone and row.replica is not None and row.replica not in self.wish.kept:
                 yield Remove(vid, row.replica)
+
+
+def _is_wanted_back(row: Row) -> bool:
+    """Whether an operator has asked for a replica that others removed, and that is under way."""
+    return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED)
 
 
 def _superseded(row: Row, reason: Reason | None) -> Row:

@@ -18,9 +18,13 @@ OUTPUTS: Final = frozenset(
         "ControlBucketName",
         "IngestQueueUrl",
         "ParkedQueueUrl",
+        "DeadLetterQueueUrl",
         "RetryFunctionName",
     }
 )
+
+#: An output that stacks of a former release lack: they have no jobs, and all else works.
+JOB_MACHINE: Final = "BackfillStateMachineArn"
 
 
 class StackUnusable(Exception):
@@ -29,7 +33,8 @@ class StackUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """``configuration_cache`` is in seconds."""
+    """``configuration_cache`` is in seconds. ``remote``: the destinations in other regions than the stack,
+    whose region is the source's. ``job_machine``: the ARN of the state machine that does the jobs."""
 
     name: str
     source_bucket: str
@@ -38,12 +43,20 @@ class Stack:
     control_bucket: str
     ingest_queue_url: str
     parked_queue_url: str
+    dead_letter_queue_url: str
     retry_function: str
     configuration_cache: int
+    remote: frozenset[str] = frozenset()
+    job_machine: str | None = None
 
     @classmethod
     def read(
-        cls, name: str, status: str, outputs: Mapping[str, str], parameters: Mapping[str, str]
+        cls,
+        name: str,
+        region: str,
+        status: str,
+        outputs: Mapping[str, str],
+        parameters: Mapping[str, str],
     ) -> "Stack":
         """Raises ``StackUnusable``, which names every output that is missing."""
         missing = sorted(OUTPUTS - outputs.keys())
@@ -52,18 +65,24 @@ class Stack:
                 f"stack {name!r} ({status}) lacks the outputs {', '.join(missing)}: it is another kind of"
                 " stack, or not deployed completely (--stack NAME chooses one)"
             )
+        regions = {
+            entry.partition(":")[0]: entry.partition(":")[2]
+            for entry in outputs["DestinationBuckets"].split(",")
+            if entry
+        }
         return cls(
             name=name,
             source_bucket=outputs["SourceBucketName"],
-            destinations=tuple(
-                entry.partition(":")[0] for entry in outputs["DestinationBuckets"].split(",") if entry
-            ),
+            destinations=tuple(regions),
             ledger_table=outputs["LedgerTableName"],
             control_bucket=outputs["ControlBucketName"],
             ingest_queue_url=outputs["IngestQueueUrl"],
             parked_queue_url=outputs["ParkedQueueUrl"],
+            dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
             retry_function=outputs["RetryFunctionName"],
             configuration_cache=int(parameters.get("ConfigurationCacheSeconds", LONGEST_CACHE)),
+            remote=frozenset(bucket for bucket, its in regions.items() if its not in ("", region)),
+            job_machine=outputs.get(JOB_MACHINE),
         )
 
     def check(self, configuration: Configuration) -> None:

@@ -127,6 +127,7 @@ class ListedVersion:
     etag: str = ""
     size: int = 0
     latest: bool = False
+    storage_class: str = "STANDARD"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Final
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration
+from s3replicator.decisions.drift import foreign_on_top
 from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError, SourceGone
 from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, source_ref
 from s3replicator.decisions.order import facts_of
@@ -18,6 +19,7 @@ from s3replicator.usecases.endings import park, to_large_lane
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, lease_key
 from s3replicator.usecases.pass_state import conflict
+from s3replicator.usecases.recall import recall
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.settling import Settlement, Unfinished
 
@@ -30,14 +32,17 @@ _LATER: Final = RetryableError(Reason.BUSY, "the worker's time is up")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``restore_lost``: copy again what others removed at the destination. ``purge``: also delete replicas
-    of versions that the source no longer lists, where the rules replicate version deletes."""
+    """``restore_lost``: copy again what others removed at the destination, and what they have written
+    something above. ``purge``: also delete replicas
+    of versions that the source no longer lists, where the rules replicate version deletes. ``compare``:
+    also put tags and retention right, object by object."""
 
     bucket: str
     key: str
     destinations: tuple[str, ...] = ()
     restore_lost: bool = False
     purge: bool = False
+    compare: bool = True
 
 
 @dataclass(slots=True)
@@ -108,9 +113,20 @@ class ByHand:
         try:
             if leased.in_doubt:
                 leased.resolve()
+            rules = contenders(configuration, leased.key.key).get(leased.key.destination, ())
+            markers = not self.peers and any(rule.delete_markers for rule in rules)
+            adopted = recall(self.engine, leased, settlement.sides(), markers=markers)
+            report.outcomes += [
+                _outcome(leased.key, Result.ADOPTED, version_id=vid) for vid in sorted(adopted)
+            ]
+            if request.restore_lost and not self.peers:
+                self._cover(leased, settlement)
             complete = self._ask(request, leased, settlement, configuration)
             settlement.run()
-            failures += self._compare(leased, deadline) if complete else [_LATER]
+            if not complete:
+                failures.append(_LATER)
+            elif request.compare:
+                failures += self._compare(leased, deadline)
         except Unfinished as stopped:
             failures.append(stopped.failure)
         except ReplicationError as failure:
@@ -137,6 +153,15 @@ class ByHand:
             letter = letters.to_settle(leased.head.source, NULL, leased.key.destination, now)
             self.engine.outbox.hand_over(letter)
         return sent
+
+    @staticmethod
+    def _cover(leased: LeasedKey, settlement: Settlement) -> None:
+        """What others wrote above the newest replica stays, below another copy of it."""
+        covering = foreign_on_top(leased.rows(), settlement.sides())
+        if covering is not None:
+            vid, above = covering
+            row = leased.rows()[vid]
+            leased.set_row(vid, replace(row, stray=(*row.stray, *above)))
 
     def _ask(
         self, request: Request, leased: LeasedKey, settlement: Settlement, configuration: Configuration
@@ -188,8 +213,11 @@ class ByHand:
                 return [*failures, _LATER]
             try:
                 ref = source_ref(leased.head.source, vid)
-                verified = refresh.compare(self.engine, leased.bucket, ref, row.replica)
-                if verified and row.reason == Reason.VERIFICATION_FAILED:
+                found = refresh.difference(self.engine, leased.bucket, ref, row.replica)
+                if found is None:
+                    continue
+                refresh.put_right(leased.bucket, ref.key, row.replica, found)
+                if found.alike and row.reason == Reason.VERIFICATION_FAILED:
                     leased.set_row(vid, replace(row, reason=None, detail=None))
             except SourceGone:
                 continue

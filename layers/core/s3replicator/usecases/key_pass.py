@@ -95,6 +95,9 @@ class KeyPass:
         if not leased.fit or work.change.kind is ChangeKind.REMOVED:
             return Reason.UNSETTLED
         row = leased.row(work.version_id)
+        if row is not None and row.final and row.due is not None and not row.owed:
+            # Written by a worker that died before the head could say that the key is unsettled.
+            return Reason.UNSETTLED
         if work.failure is not None or work.change.kind is ChangeKind.SETTLE or (row and row.final):
             return None
         return None if leased.place(work) is Place.NEWEST else Reason.LATE_VERSION

@@ -130,6 +130,8 @@ class LeasedKey:
         assert not self.in_doubt, "an intent is never overwritten before it is resolved"
         intent = self._announced
         if intent is None or intent.version_id != work.version_id or upload is not None:
+            # Whether the next write takes effect or not: what was announced before is not, any more.
+            self.withdraw()
             nonce, at = self._engine.dice.token(), self._engine.clock.now()
             intent = work.intent(upload.nonce, upload.started) if upload else work.intent(nonce, at)
             self._put(replace(self.head, intent=intent))

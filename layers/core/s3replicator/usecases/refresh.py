@@ -4,14 +4,14 @@ An event only says that something has changed: its row owes that to the replica 
 source's state is read under the lease, so the last one to hold it is right.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from s3replicator.decisions.events import ChangeKind
 from s3replicator.decisions.failures import ReplicaLost, ReplicationError, SourceGone
 from s3replicator.decisions.ledger import Row, source_ref
 from s3replicator.decisions.replica import matches
 from s3replicator.decisions.settling import removed_by_others
-from s3replicator.decisions.versions import Lock, SourceObject, VersionRef
+from s3replicator.decisions.versions import Lock, SourceObject, Tag, VersionRef
 from s3replicator.ports import DestinationBucket
 from s3replicator.usecases.endings import owing_nothing, stuck_row
 from s3replicator.usecases.engine import Engine
@@ -48,19 +48,39 @@ def _give(engine: Engine, leased: LeasedKey, version_id: str, row: Row, change: 
         leased.bucket.put_acl(ref.key, row.replica, engine.source.acl(ref))
 
 
-def compare(engine: Engine, bucket: DestinationBucket, ref: VersionRef, replica: str) -> bool:
-    """Give the replica the source's tags and retention where they differ. Whether it has the size of its
-    source."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a replica should have and has not; ``alike``: it has the size of its source."""
+
+    tags: frozenset[Tag] | None = None
+    lock: Lock | None = None
+    alike: bool = True
+
+    def __str__(self) -> str:
+        said = {"tags": self.tags is not None, "retention": self.lock is not None, "size": not self.alike}
+        return ", ".join(name for name, differs in said.items() if differs)
+
+
+def difference(engine: Engine, bucket: DestinationBucket, ref: VersionRef, replica: str) -> Difference | None:
+    """None if either is no object that can be compared. Raises ``SourceGone``."""
     version, tags = engine.source.head(ref), engine.source.tags(ref)
     ours = bucket.head(ref.key, replica)
     if ours is None or not isinstance(version, SourceObject):
-        return False
-    if bucket.tags(ref.key, replica) != tags:
-        bucket.put_tags(ref.key, replica, tags)
+        return None
     wanted, has = _in_force(version.lock), _in_force(ours.lock)
-    if wanted not in (has, Lock()):
-        bucket.put_lock(ref.key, replica, wanted)
-    return matches(version, ours)
+    return Difference(
+        tags=tags if bucket.tags(ref.key, replica) != tags else None,
+        lock=wanted if wanted not in (has, Lock()) else None,
+        alike=matches(version, ours),
+    )
+
+
+def put_right(bucket: DestinationBucket, key: str, replica: str, found: Difference) -> None:
+    """Give the replica the source's tags and retention where they differ."""
+    if found.tags is not None:
+        bucket.put_tags(key, replica, found.tags)
+    if found.lock is not None:
+        bucket.put_lock(key, replica, found.lock)
 
 
 def _in_force(lock: Lock) -> Lock:

@@ -31,6 +31,7 @@ from s3replicator.decisions.settling import (
     Sides,
     Wish,
     decide,
+    removed_by_others,
     tombstone,
 )
 from s3replicator.decisions.versions import (
@@ -46,6 +47,7 @@ from s3replicator.usecases.endings import (
     failed_row,
     is_being_prepared,
     stuck_row,
+    under_way,
     unhindered,
     waiting_row,
 )
@@ -199,6 +201,9 @@ class Settlement:
             row, work = self.leased.row(vid), self.works[vid]
             if row is None or not (row.final or row.reason in WAITING_FOR_ORDER):
                 self._set(vid, waiting_row(self.engine, work, row, Reason.UNSETTLED))
+            elif row.final and self.is_lost(row) and (row.live or row.reason is None):
+                wanted_back = replace(removed_by_others(row), reason=Reason.UNSETTLED)
+                self._set(vid, under_way(self.engine, wanted_back))
             else:
                 self._remember(work, row)
 
@@ -257,6 +262,8 @@ class Settlement:
                 self._look_again(version_id, failure)
                 self.engine.clock.sleep(self.engine.dice.random())
         except ReplicationError as failure:
+            if failure.reason is Reason.LEDGER_UNAVAILABLE:
+                raise
             verified = row.live and row.final
             if verified and work.may_copy_replica and not isinstance(failure, RetryableError):
                 self.works[version_id] = replace(work, failure=failure)

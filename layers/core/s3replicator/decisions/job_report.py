@@ -1,0 +1,224 @@
+"""What a job did: its tasks, their sum, and the completion report in the form of S3 Batch Operations.
+
+A task is one version at one destination. The report tells of it with a line of CSV, as S3 does of an object:
+
+    Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage
+
+* ``Key`` is URL-encoded. ``VersionId`` is S3's, so that a null version is called null.
+* ``TaskStatus`` is ``succeeded`` or ``failed``, and in two cases what S3 has no word for. ``skipped``:
+  nothing was to be done, because the version is gone, or cannot or shall not be replicated; its reason
+  stands in ``ErrorCode``, and it never counts as failed. ``pending``: still under way when the report was
+  written; the ledger tells how it ended.
+* ``ErrorCode`` is a reason code, ``HTTPStatusCode`` 200 or empty: several requests make one task. (S3
+  declares this order in its manifests, though an example of it shows the two the other way round.)
+* ``ResultMessage`` is a JSON object: the destination, and what else is known.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-examples-reports.html
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import quote
+
+from s3replicator.decisions.versions import id_for_s3
+
+FORMAT: Final = "Report_CSV_20180820"
+SCHEMA: Final = "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage"
+
+
+class TaskStatus(StrEnum):
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+    PENDING = "PENDING"
+
+    @property
+    def told(self) -> str:
+        """As the report calls it."""
+        return self.value.lower()
+
+
+#: What a report of the failed tasks only tells of: whatever somebody may have to look after.
+UNFINISHED: Final = frozenset({TaskStatus.FAILED, TaskStatus.PENDING})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One version at one destination. ``version`` is its name at the source; None where only the replica is
+    known. ``replica`` is the version id at the destination, ``finding`` what a comparison found wrong."""
+
+    key: str
+    version: str | None
+    destination: str
+    status: TaskStatus
+    reason: str | None = None
+    detail: str | None = None
+    replica: str | None = None
+    finding: str | None = None
+
+
+def lines_of(tasks: Iterable[Task]) -> bytes:
+    """A results file: a line of JSON a task."""
+    return b"".join(json.dumps(_document(task)).encode() + b"\n" for task in tasks)
+
+
+def tasks_of(body: bytes) -> Iterator[Task]:
+    """The tasks of a results file."""
+    for line in body.split(b"\n"):
+        if line:
+            told = json.loads(line)
+            yield Task(**{**told, "status": TaskStatus(told["status"])})
+
+
+def _document(task: Task) -> dict[str, Any]:
+    return {
+        "key": task.key,
+        "version": task.version,
+        "destination": task.destination,
+        "status": task.status,
+        **_told(task, "reason", "detail", "replica", "finding"),
+    }
+
+
+def _told(task: Task, *names: str) -> dict[str, str]:
+    """Those that are known."""
+    return {name: value for name in names if (value := getattr(task, name)) is not None}
+
+
+# -- the sum
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A sum over tasks, made file by file: summaries can be added. ``versions`` and ``octets`` (bytes) are
+    what was looked at, ``counts`` the tasks by status and reason ("" for none)."""
+
+    versions: int = 0
+    octets: int = 0
+    counts: Mapping[tuple[TaskStatus, str], int] = field(default_factory=dict)
+    findings: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tasks: Iterable[Task]) -> "Summary":
+        counts: Counter[tuple[TaskStatus, str]] = Counter()
+        findings: Counter[str] = Counter()
+        for task in tasks:
+            counts[task.status, task.reason or ""] += 1
+            if task.finding is not None:
+                findings[task.finding] += 1
+        return cls(counts=counts, findings=findings)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "Summary":
+        """What ``document`` gave."""
+        return cls(
+            versions=document["versions"],
+            octets=document["bytes"],
+            counts={
+                (TaskStatus(status), reason): count
+                for status, reasons in document["reasons"].items()
+                for reason, count in reasons.items()
+            },
+            findings=dict(document["findings"]),
+        )
+
+    def __add__(self, other: "Summary") -> "Summary":
+        return Summary(
+            self.versions + other.versions,
+            self.octets + other.octets,
+            Counter(self.counts) + Counter(other.counts),
+            Counter(self.findings) + Counter(other.findings),
+        )
+
+    @property
+    def tasks(self) -> int:
+        return sum(self.counts.values())
+
+    def count(self, status: TaskStatus) -> int:
+        return sum(count for (told, _), count in self.counts.items() if told is status)
+
+    @property
+    def succeeded(self) -> bool:
+        """Nothing is left for anybody to look after."""
+        return not any(self.count(status) for status in UNFINISHED)
+
+    def reasons(self, status: TaskStatus) -> dict[str, int]:
+        """How many of this status there are for each reason, the most frequent first."""
+        told = {reason: count for (held, reason), count in self.counts.items() if held is status}
+        return dict(sorted(told.items(), key=lambda entry: (-entry[1], entry[0])))
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "versions": self.versions,
+            "bytes": self.octets,
+            "tasks": self.tasks,
+            "statuses": {status.value: self.count(status) for status in TaskStatus},
+            "reasons": {status.value: told for status in TaskStatus if (told := self.reasons(status))},
+            "findings": dict(sorted(self.findings.items())),
+        }
+
+
+# -- the completion report
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A CSV file of the report. ``md5`` is that of its body, in hexadecimal."""
+
+    status: TaskStatus
+    key: str
+    md5: str
+
+
+def report_lines(bucket: str, tasks: Iterable[Task], *, failed_only: bool) -> dict[TaskStatus, bytes]:
+    """Lines of CSV, by the kind of file that they belong into. ``bucket`` is the source's name."""
+    told: dict[TaskStatus, io.StringIO] = {}
+    for task in tasks:
+        if not failed_only or task.status in UNFINISHED:
+            written = csv.writer(told.setdefault(task.status, io.StringIO(newline="")), lineterminator="\n")
+            written.writerow(_row(bucket, task))
+    return {status: text.getvalue().encode() for status, text in told.items()}
+
+
+def report_file(status: TaskStatus, key: str, body: bytes) -> ReportFile:
+    return ReportFile(status, key, hashlib.md5(body, usedforsecurity=False).hexdigest())
+
+
+def report_manifest(bucket: str, files: Sequence[ReportFile], created: float) -> dict[str, Any]:
+    """``manifest.json``. ``bucket`` is where the report is kept, ``created`` in seconds since the epoch."""
+    moment = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
+    return {
+        "Format": FORMAT,
+        "ReportCreationDate": moment.replace("+00:00", "Z"),
+        "Results": [
+            {
+                "TaskExecutionStatus": file.status.told,
+                "Bucket": bucket,
+                "MD5Checksum": file.md5,
+                "Key": file.key,
+            }
+            for file in files
+        ],
+        "ReportSchema": SCHEMA,
+    }
+
+
+def _row(bucket: str, task: Task) -> list[str]:
+    message = {"destination": task.destination, **_told(task, "replica", "finding", "detail")}
+    return [
+        bucket,
+        quote(task.key),
+        id_for_s3(task.version) if task.version is not None else "",
+        task.status.told,
+        task.reason or "",
+        "200" if task.status is TaskStatus.SUCCEEDED else "",
+        json.dumps(message),
+    ]

@@ -1,0 +1,119 @@
+"""What the destination itself tells about its replicas: rows for a ledger that does not know them.
+
+An object says by its stamp which version it is a replica of; one that Amazon's own replication made has the
+version id of its source. A delete marker says nothing, and is recognised by its place among those that do.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.order import facts_of
+from s3replicator.decisions.settling import Sides
+from s3replicator.decisions.versions import Kind, ListedVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """An object at the destination: the source version it is a replica of, and the nonce of its publish; no
+    nonce if Amazon's own replication made it."""
+
+    version_id: str
+    nonce: str | None = None
+
+
+def recollect(
+    rows: Mapping[str, Row], sides: Sides, recognised: Mapping[str, Recognised], *, markers: bool
+) -> dict[str, Row]:
+    """The rows that change. ``recognised`` is by version id at the destination; ``markers``: whether delete
+    markers are replicated at all.
+
+    Replicas of versions that the source no longer lists stay unknown: nothing says where they belong.
+    """
+    recollection = _Recollection(dict(rows), sides, recognised)
+    for listed in reversed(sides.destination):
+        found = recognised.get(listed.version_id)
+        if found is not None:
+            recollection.object(listed, found)
+    if markers:
+        recollection.markers()
+    return {vid: row for vid, row in recollection.rows.items() if rows.get(vid) != row}
+
+
+@dataclass(slots=True)
+class _Recollection:
+    rows: dict[str, Row]
+    sides: Sides
+    recognised: Mapping[str, Recognised]
+    _source: dict[str, ListedVersion] = field(init=False)
+    _here: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._source = {listed.version_id: listed for listed in self.sides.source}
+        self._here = {listed.version_id for listed in self.sides.destination}
+
+    def object(self, replica: ListedVersion, found: Recognised) -> None:
+        source = self._source.get(found.version_id)
+        row = self.rows.get(found.version_id)
+        if row is not None and replica.version_id in row.ids():
+            return
+        if row is not None and row.live and row.replica in self._here:
+            # A user's copy of our replica bears our stamp, too: a second one is never removed.
+            self.rows[found.version_id] = replace(row, stray=(*row.stray, replica.version_id))
+        elif source is not None:
+            self._adopt(source, replica, found.nonce)
+
+    def markers(self) -> None:
+        """Between two replicas that are known, as many unknown markers as the source has there: those are
+        they. Where the numbers differ, nobody can say which is which."""
+        known = {
+            row.replica: vid
+            for vid, row in self.rows.items()
+            if row.replica is not None and row.replica in self._here
+        }
+        of_ids = {one for row in self.rows.values() for one in row.ids()}
+        source = list(_gaps(self.sides.source, {vid: vid for vid in known.values()}))
+        for bounds, markers in _gaps(self.sides.destination, known):
+            ours = [listed for listed in markers if listed.version_id not in of_ids]
+            theirs = next((found for between, found in source if between == bounds), [])
+            missing = [listed for listed in theirs if not self._has_replica(listed.version_id)]
+            if len(ours) == len(missing):
+                for replica, listed in zip(ours, missing, strict=True):
+                    self._adopt(listed, replica, None)
+
+    def _has_replica(self, version_id: str) -> bool:
+        row = self.rows.get(version_id)
+        return row is not None and row.replica in self._here
+
+    def _adopt(self, source: ListedVersion, replica: ListedVersion, nonce: str | None) -> None:
+        old = self.rows.get(source.version_id)
+        fresh = old or Row(kind=source.kind, status=Status.PENDING, order=facts_of(source))
+        self.rows[source.version_id] = replace(
+            fresh,
+            status=Status.COMPLETED,
+            replica=replica.version_id,
+            nonce=nonce,
+            # What bears no stamp, or that of a replica that is gone, may be somebody else's.
+            doubt=nonce is None or (old is not None and old.nonce == nonce),
+            lost=False,
+            reason=None,
+            detail=None,
+            due=None,
+            attempts=0,
+            completed=replica.last_modified,
+        )
+
+
+def _gaps(
+    listed: Sequence[ListedVersion], known: Mapping[str, str]
+) -> Iterator[tuple[tuple[str, str], list[ListedVersion]]]:
+    """The markers between each two known versions, newest first; the ends of the list bound as "" does."""
+    above, markers = "", list[ListedVersion]()
+    for version in listed:
+        vid = known.get(version.version_id)
+        if vid is not None:
+            yield (above, vid), markers
+            above, markers = vid, []
+        elif version.kind is Kind.MARKER:
+            markers.append(version)
+    yield (above, ""), markers

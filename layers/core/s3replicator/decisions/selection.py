@@ -1,0 +1,79 @@
+"""What a job takes up: which versions of a key, and how they are handed to its workers, in batches."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from s3replicator.decisions.job import Job, Scope, Standing
+from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.versions import Kind, ListedVersion
+
+#: A key with more versions than this is named only: whoever works on it lists it.
+MOST_VERSIONS_OF_A_KEY: Final = 500
+
+#: A batch is full with so many versions, or so many bytes. One worker deals with it in a few minutes.
+MOST_VERSIONS: Final = 1000
+MOST_BYTES: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A key to be worked on. ``versions``: these, the oldest first; None if the worker has to list them.
+    ``restore``: replicas that others removed are to be copied again."""
+
+    key: str
+    versions: tuple[ListedVersion, ...] | None = None
+    restore: bool = False
+
+    @property
+    def weight(self) -> int:
+        return MOST_VERSIONS_OF_A_KEY if self.versions is None else len(self.versions)
+
+    def encode(self) -> bytes:
+        versions = self.versions
+        told: dict[str, Any] = {
+            "key": self.key,
+            "versions": None if versions is None else [_told(version) for version in versions],
+        }
+        return json.dumps(told | ({"restore": True} if self.restore else {})).encode() + b"\n"
+
+
+def _told(version: ListedVersion) -> list[Any]:
+    return [version.version_id, version.kind, version.last_modified]
+
+
+def lines_of(body: bytes) -> Iterator[Line]:
+    """The lines of a batch."""
+    for line in body.split(b"\n"):
+        if line:
+            told = json.loads(line)
+            versions = told["versions"]
+            yield Line(
+                told["key"],
+                None if versions is None else tuple(ListedVersion(v[0], Kind(v[1]), v[2]) for v in versions),
+                told.get("restore", False),
+            )
+
+
+def select(
+    job: Job, key: str, newest_first: Sequence[ListedVersion], *, markers: bool
+) -> list[ListedVersion]:
+    """The versions of a key that the job is about, the oldest first."""
+    if not job.filters.selects_key(key):
+        return []
+    if job.scope is Scope.CURRENT:
+        newest_first = [one for one in newest_first[:1] if one.kind is Kind.OBJECT]
+    return [
+        version
+        for version in reversed(newest_first)
+        if (version.kind is Kind.OBJECT or markers) and job.filters.selects(version)
+    ]
+
+
+def standing(row: Row | None) -> Standing:
+    if row is None:
+        return Standing.NONE
+    # What waits is tried at once: its message may have been lost.
+    unfinished = row.status in (Status.FAILED, Status.PENDING, Status.NOT_ELIGIBLE)
+    return Standing.FAILED if unfinished else Standing.COMPLETED

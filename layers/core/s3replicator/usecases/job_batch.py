@@ -1,0 +1,218 @@
+"""One batch of a job: its keys, through the same engine and ledger as everything else.
+
+A batch may be given out again at any time. What its keys have come to is kept as soon as it is known, and
+what the ledger calls COMPLETED is not copied again.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from s3replicator.decisions import letters
+from s3replicator.decisions.configuration import Configuration
+from s3replicator.decisions.failures import Reason, ReplicationError
+from s3replicator.decisions.job import Job, JobKind, parse_job
+from s3replicator.decisions.job_report import Task, TaskStatus, lines_of, tasks_of
+from s3replicator.decisions.ledger import source_name
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.selection import Line, select
+from s3replicator.decisions.selection import lines_of as lines_of_batch
+from s3replicator.decisions.versions import ListedVersion, VersionRef
+from s3replicator.ports import Configurations, JobStore, LeaseLost
+from s3replicator.usecases.batch import Batch, Message
+from s3replicator.usecases.by_hand import ByHand, Request
+from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.reconcile import KeyBusy, Reconciler
+
+#: Keys begun together: what is known of them is written down before the next ones are begun.
+_AT_ONCE: Final = 100
+
+#: Nothing is begun in the last seconds of a worker's time, beyond what publishing needs anyway.
+_MARGIN: Final = 60.0
+
+_STATUSES: Final = {
+    Result.REPLICATED: TaskStatus.SUCCEEDED,
+    Result.DUPLICATE: TaskStatus.SUCCEEDED,
+    Result.UPDATED: TaskStatus.SUCCEEDED,
+    Result.ADOPTED: TaskStatus.SUCCEEDED,
+    Result.REMOVED: TaskStatus.SUCCEEDED,
+    Result.GONE: TaskStatus.SKIPPED,
+    Result.NOT_ELIGIBLE: TaskStatus.SKIPPED,
+    Result.SUPERSEDED: TaskStatus.SKIPPED,
+    Result.HANDED_OVER: TaskStatus.PENDING,
+    Result.SENT_TO_LARGE_LANE: TaskStatus.PENDING,
+    Result.DELAYED: TaskStatus.PENDING,
+    Result.PARKED: TaskStatus.FAILED,
+    Result.FAILED: TaskStatus.FAILED,
+}
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of a batch: the keys that are done, and their tasks."""
+
+    done: set[str] = field(default_factory=set)
+    tasks: list[Task] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, body: bytes | None) -> "_Progress":
+        if body is None:
+            return cls()
+        keys, _, lines = body.partition(b"\n")
+        return cls(set(json.loads(keys)), list(tasks_of(lines)))
+
+    def encode(self) -> bytes:
+        return json.dumps(sorted(self.done)).encode() + b"\n" + lines_of(self.tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class JobBatch:
+    """``batch`` replicates with the lane of the second function, which may settle a key itself."""
+
+    engine: Engine
+    batch: Batch
+    by_hand: ByHand
+    reconciler: Reconciler
+    configurations: Configurations
+    store: JobStore
+    source_bucket: str
+
+    def run(self, job_id: str, name: str, deadline: float) -> dict[str, Any]:
+        """{"done": bool, "wait": seconds until it should be given out again}. Raises ``RetryableError``."""
+        job = self._job(job_id)
+        results, partial = (name.replace("/batches/", f"/{to}/") for to in ("results", "partial"))
+        lines = self._lines(name)
+        if self.store.read(results) is not None:
+            return {"done": True, "wait": 0}
+        progress = _Progress.read(self.store.read(partial))
+        configuration = self.configurations.current()
+        todo = [line for line in lines if line.key not in progress.done]
+        for start in range(0, len(todo), _AT_ONCE):
+            if not self._has_time(deadline):
+                return {"done": False, "wait": 0}
+            self._some(job, todo[start : start + _AT_ONCE], configuration, deadline, progress)
+            self.store.write(partial, progress.encode())
+        if len(progress.done) < len(lines):
+            return {"done": False, "wait": self.engine.timing.defer}
+        self.store.write(results, lines_of(progress.tasks))
+        return {"done": True, "wait": 0}
+
+    def _job(self, job_id: str) -> Job:
+        body = self.store.read(f"{parse_job(job_id, {'Kind': 'backfill'}).folder}job.json")
+        assert body is not None, "the survey has written it"
+        return parse_job(job_id, json.loads(body))
+
+    def _lines(self, name: str) -> list[Line]:
+        body = self.store.read(name)
+        assert body is not None, "the survey has written it"
+        return list(lines_of_batch(body))
+
+    def _has_time(self, deadline: float) -> bool:
+        return self.engine.may_publish(deadline - _MARGIN)
+
+    def _some(
+        self,
+        job: Job,
+        lines: Sequence[Line],
+        configuration: Configuration,
+        deadline: float,
+        progress: _Progress,
+    ) -> None:
+        if job.kind is JobKind.BACKFILL and job.repair:
+            plain = [line for line in lines if not line.restore]
+            self._backfill(job, plain, configuration, deadline, progress)
+            lines = [line for line in lines if line.restore]
+        each = self.engine.parallel.map(lambda line: self._one(job, line, configuration, deadline), lines)
+        for line, tasks in zip(lines, each, strict=True):
+            if tasks is not None:
+                progress.done.add(line.key)
+                progress.tasks += tasks
+
+    # -- versions to be replicated
+
+    def _backfill(
+        self,
+        job: Job,
+        lines: Sequence[Line],
+        configuration: Configuration,
+        deadline: float,
+        progress: _Progress,
+    ) -> None:
+        """As if their events had come, in the order of the versions."""
+        messages: list[Message] = []
+        keys: dict[str, str] = {}
+        for line in lines:
+            for version in self._versions(job, line, configuration):
+                message = Message(f"{len(messages)}", self._letter(line.key, version))
+                messages.append(message)
+                keys[message.id] = line.key
+        result = self.batch.process(messages, deadline)
+        busy = {keys[message] for message in result.returned}
+        progress.done |= {line.key for line in lines} - busy
+        for outcome in result.outcomes:
+            if outcome.key not in busy and outcome.result is not Result.NOT_SELECTED:
+                progress.tasks.append(_task(outcome))
+
+    def _versions(self, job: Job, line: Line, configuration: Configuration) -> Iterable[ListedVersion]:
+        if line.versions is not None:
+            return line.versions
+        rules = [rule for held in contenders(configuration, line.key).values() for rule in held]
+        markers = not self.reconciler.peers and any(rule.delete_markers for rule in rules)
+        listed = self.engine.source.versions(self.source_bucket, line.key)
+        return select(job, line.key, listed, markers=markers)
+
+    def _letter(self, key: str, version: ListedVersion) -> str:
+        source = source_name(VersionRef(self.source_bucket, key, ""))
+        return json.dumps(letters.of_listed(source, version))
+
+    # -- keys to be settled
+
+    def _one(self, job: Job, line: Line, configuration: Configuration, deadline: float) -> list[Task] | None:
+        """None if the key could not be dealt with now."""
+        if not self._has_time(deadline):
+            return None
+        try:
+            if job.kind is JobKind.BACKFILL:
+                return (
+                    self._restore(line, deadline) if job.repair else self._plan(job, line, configuration)
+                )
+            return self.reconciler.run(job, line.key, configuration, deadline)
+        except (KeyBusy, LeaseLost):
+            return None
+        except ReplicationError as failure:
+            return [
+                Task(line.key, None, destination, TaskStatus.FAILED, failure.reason, failure.detail)
+                for destination in contenders(configuration, line.key)
+            ]
+
+    def _restore(self, line: Line, deadline: float) -> list[Task]:
+        request = Request(self.source_bucket, line.key, restore_lost=True, compare=False)
+        report = self.by_hand.settle(request, deadline)
+        if report.busy or any(outcome.reason == Reason.BUSY for outcome in report.outcomes):
+            raise KeyBusy
+        return [_task(outcome) for outcome in report.outcomes]
+
+    def _plan(self, job: Job, line: Line, configuration: Configuration) -> list[Task]:
+        """A dry run."""
+        return [
+            Task(line.key, version.version_id, destination, TaskStatus.SKIPPED, detail="a dry run")
+            for version in self._versions(job, line, configuration)
+            for destination in contenders(configuration, line.key)
+        ]
+
+
+def _task(outcome: Outcome) -> Task:
+    assert outcome.key is not None
+    status = _STATUSES[outcome.result]
+    succeeded = status is TaskStatus.SUCCEEDED
+    return Task(
+        key=outcome.key,
+        version=outcome.version_id,
+        destination=outcome.destination or "",
+        status=status,
+        reason=None if succeeded else outcome.reason or outcome.result,
+        detail=None if succeeded else outcome.detail,
+        replica=outcome.replica,
+    )

@@ -1,0 +1,175 @@
+"""Jobs, as an operator sees them: started, watched, stopped, and what became of them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from s3replicator.decisions.job import Job, folder_of, job_document
+from s3replicator.decisions.job_progress import Batches, Progress, Run, run_name
+from s3replicator.decisions.job_report import Summary
+from s3replicator.ports import Clock, JobStore, Parallel
+
+#: Between two looks at a job that is running, in seconds.
+PAUSE: Final = 2.0
+
+#: A job is not started again more often than this.
+_MOST_RUNS: Final = 100
+
+
+class NoSuchJob(Exception):
+    """No job has this id, or it was so long ago that nothing knows it any more."""
+
+
+class CannotStart(Exception):
+    """The text says why not."""
+
+
+class Machine(Protocol):
+    """What runs the jobs."""
+
+    def start(self, name: str, document: Mapping[str, Any]) -> bool:
+        """False if the name has been used."""
+        ...
+
+    def find(self, name: str) -> Run | None: ...
+
+    def latest(self, most: int) -> Sequence[str]:
+        """Names, the newest first."""
+        ...
+
+    def stop(self, name: str) -> None: ...
+
+    def batches(self, name: str) -> Batches | None:
+        """None if it has not begun to work on any."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """``manifest`` is that of the completion report; ``survey`` what is known of what was looked at."""
+
+    summary: Summary | None
+    manifest: Mapping[str, Any] | None
+    survey: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobControl:
+    machine: Machine
+    store: JobStore
+    parallel: Parallel
+    clock: Clock
+
+    def start(self, job: Job) -> Run:
+        """The job goes on if it did not end. Raises ``CannotStart``."""
+        self._check(job)
+        runs = self._runs(job.id)
+        if runs and runs[-1].running:
+            raise CannotStart(f"job {job.id} is running already")
+        document = {"request": job_document(job), "job": job.id}
+        for number in range(1, _MOST_RUNS):
+            # The first name that is free: another job's run may have it, or another operator is quicker.
+            name = run_name(job.id, number)
+            if self.machine.find(name) is None and self.machine.start(name, document):
+                return self._found(name)
+        raise CannotStart(f"job {job.id} has been started {_MOST_RUNS} times: start one with another id")
+
+    def _check(self, job: Job) -> None:
+        known = self._document(f"{job.folder}job.json")
+        if known is not None and known != job_document(job):
+            raise CannotStart(f"job {job.id} was asked for something else: leave the id out, or give another")
+        if self._document(f"{job.folder}report/summary.json") is not None:
+            raise CannotStart(
+                f"job {job.id} has ended, and does nothing again: leave the id out, or give another"
+            )
+
+    def _found(self, name: str) -> Run:
+        run = self.machine.find(name)
+        if run is None:
+            raise NoSuchJob(name)
+        return run
+
+    def _runs(self, job_id: str) -> list[Run]:
+        """Oldest first."""
+        runs: list[Run] = []
+        for number in range(1, _MOST_RUNS):
+            run = self.machine.find(run_name(job_id, number))
+            if run is None:
+                break
+            if run.job == job_id:
+                runs.append(run)
+        return runs
+
+    def progress(self, job_id: str) -> Progress:
+        """Raises ``NoSuchJob``."""
+        runs = self._runs(job_id)
+        if not runs:
+            raise NoSuchJob(job_id)
+        return self._progress(job_id, runs[-1])
+
+    def _progress(self, job_id: str, run: Run) -> Progress:
+        return Progress(
+            job_id,
+            run,
+            batches=self.machine.batches(run.name),
+            surveyed=self._survey(job_id).get("totals", {}),
+            summary=self._summary(job_id) if not run.running else None,
+        )
+
+    def watch(self, job_id: str, told: Callable[[Progress], object]) -> Progress:
+        """Until it has ended; ``told`` hears of every look. Raises ``NoSuchJob``."""
+        progress = self.progress(job_id)
+        while True:
+            told(progress)
+            if not progress.run.running:
+                return progress
+            self.clock.sleep(PAUSE)
+            progress = self._progress(job_id, self._found(progress.run.name))
+
+    def stop(self, job_id: str) -> Run | None:
+        """The run that was stopped; None if none is running. Raises ``NoSuchJob``."""
+        run = self.progress(job_id).run
+        if not run.running:
+            return None
+        self.machine.stop(run.name)
+        return self._found(run.name)
+
+    def latest(self, most: int) -> list[Run]:
+        """The newest run of each job, the newest first, among so many runs."""
+        found = self.parallel.map(self.machine.find, self.machine.latest(most))
+        newest: dict[str, Run] = {}
+        for run in found:
+            if run is not None and run.job is not None:
+                newest.setdefault(run.job, run)
+        return list(newest.values())
+
+    def report(self, job_id: str) -> JobReport:
+        """Raises ``NoSuchJob``."""
+        manifest = self._document(f"{folder_of(job_id)}report/manifest.json")
+        report = JobReport(self._summary(job_id), manifest, self._survey(job_id))
+        if report == JobReport(None, None, {}) and not self._runs(job_id):
+            raise NoSuchJob(job_id)
+        return report
+
+    def report_files(self, job_id: str) -> Iterator[tuple[str, bytes]]:
+        """The files of the completion report, by their names in its folder."""
+        folder = f"{folder_of(job_id)}report/"
+        for name in self.store.names(folder):
+            body = self.store.read(name)
+            if body is not None:
+                yield name.removeprefix(folder), body
+
+    def _summary(self, job_id: str) -> Summary | None:
+        document = self._document(f"{folder_of(job_id)}report/summary.json")
+        return Summary.read(document) if document is not None else None
+
+    def _survey(self, job_id: str) -> dict[str, Any]:
+        return self._document(f"{folder_of(job_id)}survey.json") or {}
+
+    def _document(self, name: str) -> dict[str, Any] | None:
+        body = self.store.read(name)
+        if body is None:
+            return None
+        document: dict[str, Any] = json.loads(body)
+        return document

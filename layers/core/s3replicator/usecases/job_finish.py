@@ -1,0 +1,129 @@
+"""The end of a job: what is still under way is waited for, then everything is summed up and reported."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from s3replicator.decisions.failures import Reason
+from s3replicator.decisions.job import Job, parse_job
+from s3replicator.decisions.job_report import (
+    ReportFile,
+    Summary,
+    Task,
+    TaskStatus,
+    lines_of,
+    report_file,
+    report_lines,
+    report_manifest,
+    tasks_of,
+)
+from s3replicator.decisions.ledger import LedgerKey, Row, Status
+from s3replicator.ports import Clock, JobStore, Ledger, Parallel
+
+#: How often what is under way is looked at before the report is made without it: about six hours.
+_LOOKS: Final = 80
+_LONGEST_WAIT: Final = 300.0
+
+_STATUSES: Final = {
+    Status.COMPLETED: TaskStatus.SUCCEEDED,
+    Status.FAILED: TaskStatus.FAILED,
+    Status.PENDING: TaskStatus.PENDING,
+    Status.NOT_ELIGIBLE: TaskStatus.SKIPPED,
+    Status.SUPERSEDED: TaskStatus.SKIPPED,
+    Status.TOMBSTONE: TaskStatus.SKIPPED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one file of results comes to."""
+
+    summary: Summary
+    files: tuple[ReportFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinish:
+    """``control_bucket`` is where the report is kept. ``report_drift`` is told how many findings there were.
+    """
+
+    ledger: Ledger
+    store: JobStore
+    clock: Clock
+    parallel: Parallel
+    source_bucket: str
+    control_bucket: str
+    report_drift: Callable[[str, int], None]
+
+    def run(self, job_id: str, attempt: int) -> dict[str, Any]:
+        """{"done": bool, "wait": seconds until it should be called again}; ``attempt`` counts from 0."""
+        job, survey = self._job(job_id)
+        last = attempt >= _LOOKS or not job.repair
+        names = list(self.store.names(f"{job.folder}results/"))
+        pending = sum(self.parallel.map(self._look_again, names))
+        if pending and not last:
+            return {"done": False, "wait": min(_LONGEST_WAIT, 5.0 * 2 ** min(attempt, 10))}
+        parts = self.parallel.map(lambda name: self._report(job, name), names)
+        totals = survey.get("totals", {})
+        summary = Summary(versions=totals.get("versions", 0), octets=totals.get("bytes", 0))
+        for part in parts:
+            summary += part.summary
+        self._write(job, summary, [file for part in parts for file in part.files], survey)
+        self.report_drift(self.source_bucket, sum(summary.findings.values()))
+        return {"done": True, "wait": 0}
+
+    def _job(self, job_id: str) -> tuple[Job, Mapping[str, Any]]:
+        folder = parse_job(job_id, {"Kind": "backfill"}).folder
+        documents = [self.store.read(f"{folder}{name}.json") for name in ("job", "survey")]
+        job, survey = (json.loads(body) if body is not None else {} for body in documents)
+        return parse_job(job_id, job), survey
+
+    # -- what was under way
+
+    def _look_again(self, name: str) -> int:
+        """Bring a file of results up to date; how many tasks are still under way."""
+        tasks = list(tasks_of(self.store.read(name) or b""))
+        now = [self._as_it_is(task) if task.status is TaskStatus.PENDING else task for task in tasks]
+        if now != tasks:
+            self.store.write(name, lines_of(now))
+        return sum(task.status is TaskStatus.PENDING for task in now)
+
+    def _as_it_is(self, task: Task) -> Task:
+        if task.version is None:
+            return task
+        row = self.ledger.peek(LedgerKey(task.destination, task.key), task.version)
+        return task if row is None else _ended(task, row)
+
+    # -- the report
+
+    def _report(self, job: Job, name: str) -> _Part:
+        tasks = list(tasks_of(self.store.read(name) or b""))
+        told = report_lines(self.source_bucket, tasks, failed_only=job.failed_only)
+        short = name.rpartition("/")[2].removesuffix(".jsonl")
+        files = []
+        for status, body in told.items():
+            key = f"{job.folder}report/{short}-{status.told}.csv"
+            self.store.write(key, body)
+            files.append(report_file(status, key, body))
+        return _Part(Summary.of(tasks), tuple(files))
+
+    def _write(self, job: Job, summary: Summary, files: list[ReportFile], survey: Mapping[str, Any]) -> None:
+        manifest = report_manifest(self.control_bucket, files, self.clock.now())
+        told = {**summary.document(), "survey": survey.get("totals", {}), "ended": self.clock.now()}
+        for name, document in (("manifest", manifest), ("summary", told)):
+            self.store.write(f"{job.folder}report/{name}.json", json.dumps(document, indent=2).encode())
+
+
+def _ended(task: Task, row: Row) -> Task:
+    status = _STATUSES[row.status]
+    if status is TaskStatus.SUCCEEDED and not row.live:
+        return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
+    succeeded = status is TaskStatus.SUCCEEDED
+    return replace(
+        task,
+        status=status,
+        reason=None if succeeded else row.reason or row.status,
+        detail=None if succeeded else row.detail,
+        replica=row.replica,
+    )
