@@ -16,9 +16,11 @@ from urllib.parse import quote_plus
 import boto3
 import pytest
 
+import functions.backfill.app
 import functions.replicate.app
 import functions.replicate_large.app
 import functions.retry.app
+import functions.survey.app
 from s3replicator.adapters.ledger import INDEX, DynamoLedger
 from s3replicator.decisions.configuration import OBJECT_KEY, default_document
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
@@ -34,6 +36,8 @@ HANDLERS: Final = {
     "replicate": functions.replicate.app,
     "replicate_large": functions.replicate_large.app,
     "retry": functions.retry.app,
+    "survey": functions.survey.app,
+    "backfill": functions.backfill.app,
 }
 
 #: Seconds a function may run, as in template.yaml.

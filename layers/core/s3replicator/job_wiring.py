@@ -1,10 +1,12 @@
 """What the functions of a job are put together from: those of its workers, its beginning and its end."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from s3replicator import telemetry
 from s3replicator.adapters.bucket_listing import S3Lister
 from s3replicator.adapters.job_store import S3JobStore
+from s3replicator.adapters.runtime import Threads
 from s3replicator.settings import Settings
 from s3replicator.usecases import lanes
 from s3replicator.usecases.job_batch import JobBatch
@@ -12,6 +14,9 @@ from s3replicator.usecases.job_finish import JobFinish
 from s3replicator.usecases.reconcile import Reconciler
 from s3replicator.usecases.survey import Survey
 from s3replicator.wiring import batch_of, by_hand_of, parts_of
+
+#: Threads that list. Each has a page and a key of every bucket in memory.
+_READERS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ def survey(settings: Settings) -> Surveyor:
     parts = parts_of(settings, connections=64, publish_seconds=25)
     engine, store = parts.engine, S3JobStore(parts.home, settings.control_bucket)
     listers = {
-        name: S3Lister(parts.clients.s3(region), name) for name, region in settings.destinations.items()
+        name: S3Lister(parts.clients.s3(region), name, source=False)
+        for name, region in settings.destinations.items()
     }
     return Surveyor(
         survey=Survey(
@@ -51,6 +57,8 @@ def survey(settings: Settings) -> Surveyor:
             configurations=parts.configurations,
             store=store,
             clock=engine.clock,
+            parallel=Threads(_READERS),
+            workers=_READERS,
             peers=settings.peer_principals,
         ),
         finish=JobFinish(

@@ -4,7 +4,7 @@ what somebody else has written meanwhile."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _OVERTAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
-#: What it answers when there is no such object or version; the last is said of a marker, and of what no id is.
+#: What it answers when there is no such object or version: also of a delete marker, and of what is no id.
 _MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "InvalidArgument"})
 
 
@@ -59,11 +59,10 @@ class ConfigurationObject:
 
     def read(self, version_id: str | None = None) -> Stored | None:
         """The one in force, or a former one. None if there is none: it was never written, or deleted."""
-        which = {"VersionId": version_id} if version_id is not None else {}
+        which: dict[str, Any] = {"VersionId": version_id} if version_id is not None else {}
         with self._failures():
             try:
-                # The stubs know an optional argument only where it is given by its name.
-                answer = self._client.get_object(Bucket=self._bucket, Key=OBJECT_KEY, **which)  # type: ignore[arg-type]
+                answer = self._client.get_object(Bucket=self._bucket, Key=OBJECT_KEY, **which)
                 body = answer["Body"].read()
             except ClientError as error:
                 if error.response["Error"]["Code"] in _MISSING:

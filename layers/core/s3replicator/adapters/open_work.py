@@ -11,6 +11,7 @@ from s3replicator.adapters.ledger import INDEX
 from s3replicator.adapters.ledger_items import encode, key_of, read_due
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.ledger import SHARDS, shard_name
+from s3replicator.decisions.open_work import NoSuchPlace
 from s3replicator.ports import DueItem
 
 
@@ -21,8 +22,8 @@ class DynamoOpenWork:
 
     def items(self, destination: str, after: str | None = None) -> Iterator[tuple[DueItem, str]]:
         """Each with a token that says where it stands: to go on ``after`` it. What waits for somebody comes
-        last in each of the shards. Raises ``ValueError`` for what is no token of this destination."""
-        start = _start(after, destination) if after is not None else None
+        last in each of the shards. Raises ``NoSuchPlace``."""
+        start = _place(after) if after is not None else None
         first = int(start["open"]["S"].rpartition("#")[2]) if start is not None else 0
         for number in range(first, SHARDS):
             for item in self._shard(shard_name(destination, number), start):
@@ -30,7 +31,7 @@ class DynamoOpenWork:
             start = None
 
     def destination_of(self, token: str) -> str:
-        """Raises ``ValueError``."""
+        """Whose list a place is in. Raises ``NoSuchPlace``."""
         return key_of(_place(token)).destination
 
     def _shard(self, shard: str, start: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
@@ -76,12 +77,5 @@ def _place(token: str) -> dict[str, Any]:
         float(due)
         key = key_of({"pk": {"S": pk}})
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{token!r} is no place in the list") from error
+        raise NoSuchPlace(f"{token!r} is no place in the list") from error
     return {"pk": {"S": pk}, "sk": {"S": sk}, "open": {"S": key.shard}, "due": {"N": due}}
-
-
-def _start(token: str, destination: str) -> dict[str, Any]:
-    place = _place(token)
-    if key_of(place).destination != destination:
-        raise ValueError(f"{token!r} is no place in the list of {destination}")
-    return place

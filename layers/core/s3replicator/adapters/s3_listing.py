@@ -1,12 +1,15 @@
 """ListObjectVersions of one key, versions and delete markers in S3's own order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.etree import ElementTree
 
 from s3replicator.decisions.versions import Kind, ListedVersion
 
 _ORDER: Final = "s3replicator.order"
+
+#: By the name that an entry has in the answer; the SDK's lists are called so in the plural.
+_KINDS: Final = {"Version": Kind.OBJECT, "DeleteMarker": Kind.MARKER}
 
 
 def keep_order(client: Any) -> None:
@@ -21,39 +24,40 @@ def _remember_order(http_response: Any, parsed: dict[str, Any], **_: Any) -> Non
     if http_response.status_code != 200:
         return
     listed = ElementTree.fromstring(http_response.content)  # noqa: S314 - S3 itself is trusted
-    parsed[_ORDER] = [
-        _text(entry, "VersionId") for entry in listed if _local_name(entry) in ("Version", "DeleteMarker")
-    ]
+    parsed[_ORDER] = [name for entry in listed if (name := _local_name(entry)) in _KINDS]
 
 
 def _local_name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _text(entry: ElementTree.Element, name: str) -> str:
-    return next((child.text or "" for child in entry if _local_name(child) == name), "")
+def listed_in(answer: Mapping[str, Any]) -> Iterator[tuple[str, ListedVersion]]:
+    """The keys and versions of an answer of ListObjectVersions, in the order they were listed in."""
+    entries = {name: iter(answer.get(f"{name}s", ())) for name in _KINDS}
+    for name in answer[_ORDER]:
+        entry = next(entries[name])
+        yield entry["Key"], _listed(entry, _KINDS[name])
+
+
+def recency(version: ListedVersion) -> tuple[bool, float]:
+    """To sort the versions of a key newest first.
+
+    Where S3 lists by recency this changes nothing. Stores that list markers apart need it; where their
+    times tie, the order of the list stands.
+    """
+    return (not version.latest, -version.last_modified)
 
 
 def versions_of(client: Any, bucket: str, key: str) -> Sequence[ListedVersion]:
     """All versions and delete markers of exactly this key, newest first."""
     found: list[ListedVersion] = []
-    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
-    for page in pages:
-        entries = {
-            entry["VersionId"]: _listed(entry, kind)
-            for name, kind in (("Versions", Kind.OBJECT), ("DeleteMarkers", Kind.MARKER))
-            for entry in page.get(name, [])
-            if entry["Key"] == key
-        }
-        # The key itself is the first of all keys that begin with it; an id such as "null" is not its alone.
-        found += [entries.pop(version_id) for version_id in page[_ORDER] if version_id in entries]
-        if any(entry["Key"] != key for entry in page.get("Versions", [])) or any(
-            entry["Key"] != key for entry in page.get("DeleteMarkers", [])
-        ):
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
+        listed = list(listed_in(page))
+        found += [version for name, version in listed if name == key]
+        # The key itself is the first of all keys that begin with it.
+        if any(name != key for name, _ in listed):
             break
-    # Where S3 lists by recency this changes nothing. Stores that list markers apart need it; where their
-    # times tie, the order of the list stands.
-    return sorted(found, key=lambda version: (not version.latest, -version.last_modified))
+    return sorted(found, key=recency)
 
 
 def _listed(entry: Mapping[str, Any], kind: Kind) -> ListedVersion:

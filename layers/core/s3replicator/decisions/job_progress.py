@@ -21,6 +21,10 @@ class RunStatus(StrEnum):
     ABORTED = "ABORTED"
     PENDING_REDRIVE = "PENDING_REDRIVE"
 
+    @property
+    def ended_well(self) -> bool:
+        return self is RunStatus.SUCCEEDED
+
 
 class Phase(StrEnum):
     #: Lists, and decides what there is to be worked on.

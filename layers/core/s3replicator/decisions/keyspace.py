@@ -52,9 +52,13 @@ def between(low: str, high: str | None, prefix: str = "") -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Look whether there are many keys above ``key``: if there are, and it is ``decisive``, cut there."""
+    """Look whether there are many keys above ``key``: if there are, and it is ``decisive``, cut there.
+
+    ``index`` is that of the character that is changed.
+    """
 
     key: str
+    index: int
     decisive: bool
 
 
@@ -67,39 +71,36 @@ class Search:
     which many keys differ from the range's lowest key, by halving the key; then the middle of what is found
     at that character, by halving the alphabet. Once it is known it is the first guess for the next cut.
 
-    There are few keys above ``high`` (None: the end of the prefix), and many above ``floor``, if known.
+    There are few keys above ``high`` (None: the end of the prefix). ``index``: many keys differ from the
+    lowest at this character, or before.
     """
 
     high: str | None = None
-    floor: str | None = None
+    index: int | None = None
     #: Whether the first character where keys can differ has been tried in vain.
     deeper: bool = False
 
     def probe(self, low: str, prefix: str) -> Probe | None:
-        """What to look at next; ``low``, all that is up to it is left alone. None: there is nothing to cut."""
+        """What to look at next; what is up to ``low`` stays. None: there is nothing to cut."""
         space = _Space.of(low, self.high, prefix)
         level = space.level
         if level is None:
             return None
-        if self.floor is not None and low < self.floor:
-            found = space.common(self.floor)
-            if found > level:
-                return Probe(space.above((level + found) // 2), decisive=False)
-            upper = _Space.of(self.floor, self.high, prefix)
-            middle = upper.middle() if upper.level == level else None
-            return Probe(middle or self.floor, decisive=True)
-        if self.deeper and level < len(space.low):
-            deepest = min(space.deepest, len(space.low) - 1)
-            return Probe(space.above((level + deepest) // 2), decisive=False)
+        if self.deeper:
+            end = min(space.deepest + 1, len(space.low))
+            if self.index is not None and level <= self.index < end:
+                end = self.index
+            if level < end:
+                index = (level + end) // 2
+                return Probe(space.above(index), index, decisive=False)
         middle = space.middle()
-        return None if middle is None else Probe(middle, decisive=True)
+        return None if middle is None else Probe(middle, level, decisive=True)
 
-    def few_above(self, key: str) -> "Search":
-        floor = None if self.floor is not None and self.floor >= key else self.floor
-        return Search(key, floor, deeper=True)
+    def few_above(self, probe: Probe) -> "Search":
+        return Search(probe.key, self.index, deeper=True)
 
-    def many_above(self, key: str) -> "Search":
-        return replace(self, floor=key)
+    def many_above(self, probe: Probe) -> "Search":
+        return replace(self, index=probe.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,7 @@ class _Space:
             if high < prefix:
                 return cls(low)
             high = None
-        if low < prefix:
-            low = prefix
+        low = max(low, prefix)
         if not low.startswith(prefix) or (high is not None and high <= low):
             return cls(low)
         shared = -1 if high is None else _common(low, high)
@@ -146,13 +146,9 @@ class _Space:
         place = bisect_right(range(self.first, self.last), half, key=lambda place: _weight(place + 1, akin))
         return self.low[: self.level] + _character(self.first + place)
 
-    def common(self, key: str) -> int:
-        """How many characters ``key`` begins with as ``low`` does."""
-        return _common(self.low, key)
-
     def above(self, index: int) -> str:
-        """The first key above all that begin as ``low`` does up to and with ``index``. There is one if this is
-        at least ``level``."""
+        """The first key above all that begin as ``low`` does up to and with ``index``. There is one from
+        ``level`` on."""
         while _place(self.low[index]) == _LAST:
             index -= 1
         return self.low[:index] + _character(_place(self.low[index]) + 1)

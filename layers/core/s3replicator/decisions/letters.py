@@ -63,7 +63,8 @@ def of_listed(source: str, version: ListedVersion) -> dict[str, Any]:
         kind=ChangeKind.MARKED if version.kind is Kind.MARKER else ChangeKind.CREATED,
         ref=source_ref(source, version.version_id),
         sequencer=None,
-        event_time=version.last_modified,
+        # Whole seconds, as S3 tells them: within one of them the order is that of the list.
+        event_time=float(int(version.last_modified)),
     )
     return {"Records": [record]}
 

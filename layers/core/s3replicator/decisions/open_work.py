@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from s3replicator.decisions.ledger import LedgerKey, Row, Status
 
 
+class NoSuchPlace(Exception):
+    """This is no place in the list that was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRow:
     """``version_id`` is the version's name at the source; ``token`` the place after it in the list."""

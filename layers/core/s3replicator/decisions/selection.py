@@ -13,8 +13,8 @@ from s3replicator.decisions.versions import Kind, ListedVersion
 MOST_VERSIONS_OF_A_KEY: Final = 500
 
 #: A batch is full with so many versions, or so many bytes. One worker deals with it in a few minutes.
-MOST_VERSIONS: Final = 1000
-MOST_BYTES: Final = 200_000
+MOST_VERSIONS: Final = 2000
+MOST_BYTES: Final = 400_000
 
 
 @dataclass(frozen=True, slots=True)

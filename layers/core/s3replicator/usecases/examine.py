@@ -4,14 +4,15 @@ Whether anything has to be done is seen from the two lists and the heads of the 
 time: a key that is in order costs nothing else.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.drift import compare, unknown_objects
 from s3replicator.decisions.job import Job, JobKind
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
+from s3replicator.decisions.prices import Load
 from s3replicator.decisions.rules import contenders
 from s3replicator.decisions.selection import (
     MOST_BYTES,
@@ -28,7 +29,7 @@ from s3replicator.usecases.listing import KeyVersions
 from s3replicator.usecases.reconcile import is_interrupted
 
 #: Keys whose heads are read together: what one request takes.
-_AT_ONCE = 100
+_AT_ONCE: Final = 100
 
 
 @dataclass(slots=True)
@@ -41,13 +42,8 @@ class Totals:
     selected: int = 0
     batches: int = 0
 
-    def add(self, other: "Totals | Mapping[str, int]") -> None:
-        told = other if isinstance(other, Mapping) else other.document()
-        for name, count in told.items():
-            setattr(self, name, getattr(self, name) + count)
-
     def document(self) -> dict[str, int]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,41 +61,43 @@ class Terms:
 
 @dataclass(slots=True)
 class _Key:
-    """A key at the source, and by destination what is there."""
+    """A key at the source, and at the destinations."""
 
     key: str
-    source: KeyVersions | None
-    replicas: Mapping[str, KeyVersions | None]
+    source: KeyVersions
+    replicas: Mapping[str, KeyVersions]
 
 
 @dataclass(slots=True)
 class Examiner:
-    """One range. ``name`` is part of the names of its batches, ``batches`` how many it has had before."""
+    """One range. ``name`` is part of the names of its batches."""
 
     terms: Terms
     name: str
-    batches: int = 0
     totals: Totals = field(default_factory=Totals)
+    loads: dict[str, Load] = field(default_factory=dict)
     _waiting: list[_Key] = field(default_factory=list)
     _lines: list[bytes] = field(default_factory=list)
     _weight: int = 0
 
-    def key(self, key: str, streams: Sequence[KeyVersions | None]) -> None:
-        """The streams: what the source has of the key, then each destination; None for nothing."""
-        source, *replicas = streams
-        self.totals.keys += source is not None
-        if source is not None:
-            self.totals.versions += len(source.versions)
-            self.totals.bytes += sum(version.size for version in source.versions)
-        found = dict(zip(self.terms.destinations, replicas, strict=True))
-        self._waiting.append(_Key(key, source, found))
+    def key(self, key: str, found: Sequence[KeyVersions]) -> None:
+        """``found``: what the source has of the key, then each destination."""
+        source, *replicas = found
+        self.totals.keys += bool(source.versions)
+        self.totals.versions += len(source.versions)
+        self.totals.bytes += sum(version.size for version in source.versions)
+        by_bucket = dict(zip(self.terms.destinations, replicas, strict=True))
+        self._waiting.append(_Key(key, source, by_bucket))
         if len(self._waiting) * len(self.terms.destinations) >= _AT_ONCE:
             self._examine()
 
-    def flush(self) -> None:
-        """Everything that has been seen is in a batch afterwards."""
+    def flush(self) -> dict[str, Any]:
+        """Everything that has been seen is in a batch afterwards. Returns the totals, and what a backfill has
+        to bring to each destination."""
         self._examine()
         self._write()
+        loads = {bucket: load.document() for bucket, load in self.loads.items()}
+        return {"totals": self.totals.document(), "load": loads}
 
     # -- batches
 
@@ -115,9 +113,8 @@ class Examiner:
     def _write(self) -> None:
         if not self._lines:
             return
-        name = f"{self.terms.job.folder}batches/{self.name}-{self.batches:06d}.jsonl"
+        name = f"{self.terms.job.folder}batches/{self.name}-{self.totals.batches:06d}.jsonl"
         self.terms.store.write(name, b"".join(self._lines))
-        self.batches += 1
         self.totals.batches += 1
         self._lines, self._weight = [], 0
 
@@ -137,7 +134,7 @@ class Examiner:
         job = self.terms.job
         if not job.filters.selects_key(one.key):
             return False
-        return one.source is not None or job.kind is JobKind.RECONCILE
+        return bool(one.source.versions) or job.kind is JobKind.RECONCILE
 
     def _line(self, one: _Key, heads: Mapping[str, Head | None]) -> Line | None:
         selected = contenders(self.terms.configuration, one.key)
@@ -162,42 +159,49 @@ class Examiner:
     ) -> Line | None:
         job = self.terms.job
         contending = [bucket for bucket in self.terms.destinations if bucket in selected]
-        if one.source is None or not contending:
+        if not contending:
             return None
         if not one.source.complete:
             return Line(one.key)
         markers = self._markers([rule for bucket in contending for rule in selected[bucket]])
         versions = select(job, one.key, one.source.versions, markers=markers)
-        known = {bucket: self._rows(bucket, one.key, heads[bucket]) for bucket in contending} if versions else {}
+        if not versions:
+            return None
+        known = {bucket: self._rows(bucket, one.key, heads[bucket]) for bucket in contending}
         if job.restore_lost and any(
             self._is_lost(known[bucket].get(version.version_id), one.replicas[bucket])
             for version in versions
             for bucket in contending
         ):
             return Line(one.key, restore=True)
-        wanted = tuple(
-            version
-            for version in versions
-            if any(standing(known[bucket].get(version.version_id)) in job.standings for bucket in contending)
-        )
+        wanted = tuple(version for version in versions if self._weigh(version, known))
         if len(wanted) > MOST_VERSIONS_OF_A_KEY:
             return Line(one.key)
         return Line(one.key, wanted) if wanted else None
 
+    def _weigh(self, version: ListedVersion, known: Mapping[str, Mapping[str, Row]]) -> bool:
+        """Whether any of these destinations is to be given the version; added to their loads."""
+        standings = self.terms.job.standings
+        lacking = [b for b, rows in known.items() if standing(rows.get(version.version_id)) in standings]
+        for bucket in lacking:
+            self.loads[bucket] = self.loads.get(bucket, Load()) + Load.of(version)
+        return bool(lacking)
+
     @staticmethod
-    def _is_lost(row: Row | None, replicas: KeyVersions | None) -> bool:
+    def _is_lost(row: Row | None, replicas: KeyVersions) -> bool:
         if row is None:
             return False
-        return row.lost or (row.live and not _lists(replicas, row.replica))
+        here = any(version.version_id == row.replica for version in replicas.versions)
+        return row.lost or (row.live and not here)
 
     def _differs(self, one: _Key, bucket: str, rules: Sequence[Rule], head: Head | None) -> bool:
         source, replicas = one.source, one.replicas[bucket]
-        if head is None and (source is None or not rules):
+        if head is None and not (source.versions and rules):
             return False
-        if not ((source is None or source.complete) and (replicas is None or replicas.complete)):
+        if not (source.complete and replicas.complete):
             return True
         rows = self._rows(bucket, one.key, head)
-        sides = Sides(_versions(source), _versions(replicas))
+        sides = Sides(source.versions, replicas.versions)
         markers = self._markers(rules)
         wanted = [one for one in sides.source if rules and (markers or one.kind is Kind.OBJECT)]
         found = compare(
@@ -214,11 +218,3 @@ class Examiner:
     def _markers(self, rules: Sequence[Rule]) -> bool:
         """Nothing in a delete marker says who wrote it: with peers, only its event tells."""
         return not self.terms.peers and any(rule.delete_markers for rule in rules)
-
-
-def _versions(found: KeyVersions | None) -> Sequence[ListedVersion]:
-    return found.versions if found is not None else ()
-
-
-def _lists(found: KeyVersions | None, replica: str | None) -> bool:
-    return any(version.version_id == replica for version in _versions(found))

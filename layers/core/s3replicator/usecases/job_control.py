@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from s3replicator.decisions.job import Job, folder_of, job_document
+from s3replicator.decisions.job import Job, JobKind, folder_of, job_document, parse_job
 from s3replicator.decisions.job_progress import Batches, Progress, Run, run_name
 from s3replicator.decisions.job_report import Summary
 from s3replicator.ports import Clock, JobStore, Parallel
@@ -83,6 +83,14 @@ class JobControl:
             raise CannotStart(
                 f"job {job.id} has ended, and does nothing again: leave the id out, or give another"
             )
+
+    def stored(self, job_id: str, kind: JobKind) -> Job | None:
+        """What a job of this kind was asked for at first; None if there is none."""
+        document = self._document(f"{folder_of(job_id)}job.json")
+        if document is None:
+            return None
+        job = parse_job(job_id, document)
+        return job if job.kind is kind else None
 
     def _found(self, name: str) -> Run:
         run = self.machine.find(name)

@@ -8,6 +8,7 @@ in the middle.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from threading import Condition
 from types import TracebackType
 from typing import Any, Final, Protocol
@@ -19,10 +20,9 @@ from s3replicator.ports import Clock, Lister, Page, Parallel, Position
 #: What S3 lists in one answer at most.
 _PAGE: Final = 1000
 
-#: What a range is looked at for nothing, so that few pages are read for nothing: so often at first, and then
-#: so often with each page that its reader reads.
-_LOOKS: Final = 6
-_LOOKS_A_PAGE: Final = 1
+#: How many looks are taken at a range at most, each at the price of a page, to find a part to take off: so
+#: many at first, and another with every page that its reader reads.
+_LOOKS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ class KeyStream:
             if page.after is None:
                 break
             after = page.after if complete or key is None else Position(key)
+            # One page at a time in memory.
+            del page
         if key is not None:
             yield KeyVersions(key, tuple(versions), complete)
 
@@ -115,9 +117,7 @@ def groups(
 ) -> Iterator[KeyVersions]:
     """The keys of a range that begin with ``prefix``, in order."""
     after = None if keys.after is None else Position(keys.after)
-    return iter(
-        KeyStream(lister, prefix, after, most_versions, goes_on=keys.holds, page_size=page_size)
-    )
+    return iter(KeyStream(lister, prefix, after, most_versions, goes_on=keys.holds, page_size=page_size))
 
 
 def merged(streams: Sequence[Iterable[KeyVersions]]) -> Iterator[tuple[str, tuple[KeyVersions, ...]]]:
@@ -240,8 +240,8 @@ class Walk:
         deadline: float,
         interval: float = 60.0,
     ) -> Checkpoint:
-        """Go on from ``begin`` until all is done, or, at the next key, until ``deadline``, in seconds since the
-        epoch. Returns how far it came.
+        """Go on from ``begin`` until all is done, or until the first key after ``deadline``, in seconds since
+        the epoch. Returns how far it came.
 
         ``visitor`` makes one for a range, given the range's name. ``save`` is called with a checkpoint at
         once, about every ``interval`` seconds, and in the end, by one thread at a time; a process that dies
@@ -250,10 +250,22 @@ class Walk:
         """
         if begin.finished:
             return begin
-        run = _Run(self._buckets, self._clock, self._gate(), begin, visitor, save, deadline, interval)
+        run = _Run(
+            self._buckets,
+            self._clock,
+            self._gate(),
+            begin,
+            visitor=visitor,
+            save=save,
+            deadline=deadline,
+            interval=interval,
+        )
         # Names given from here on must not be given again.
         save(run.checkpoint())
-        self._parallel.map(lambda _number: run.work(), range(self._workers))
+        try:
+            self._parallel.map(lambda _number: run.work(), range(self._workers))
+        finally:
+            run.stop()
         reached = run.checkpoint()
         save(reached)
         if run.failure is not None:
@@ -263,19 +275,24 @@ class Walk:
 
 @dataclass(slots=True, eq=False)
 class _Range:
-    """``after``: what is up to it has been made durable. ``visited``: the last key that has been given to the
-    visitor. ``read_to``: what is up to it need not be read again; None if nothing is left to read, or has
-    been read. ``first``: pages that begin at ``after``, by lister."""
+    """A range that is being read, or waits to be. Its end comes nearer when somebody takes its upper part."""
 
     name: str
+    #: What is up to it has been made durable.
     after: str | None
     until: str | None
+    #: Finds where to take something off.
+    search: Search
+    #: Pages that begin at ``after``, by lister.
     first: Mapping[int, Page] = field(default_factory=dict)
+    #: The last key that the visitor was given.
     visited: str | None = None
+    #: The last key whose page the reader has. None: there is nothing to take from what it has to read.
     read_to: str | None = None
     pages: int = 0
-    search: Search = field(default_factory=Search)
-    #: Somebody is looking at what lies above a key.
+    #: Nothing is left to visit.
+    over: bool = False
+    #: Somebody is looking for something to take off.
     looked_at: bool = False
     looks: int = 0
 
@@ -285,10 +302,9 @@ class _Range:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """``until``: the end of the range, which only the one who looks may move."""
+    """Somebody looks at what a range has above a key. Until that is done nobody else moves its end."""
 
-    at: _Range
-    until: str | None
+    taken_from: _Range
     probe: Probe
 
 
@@ -299,6 +315,7 @@ class _Run:
         clock: Clock,
         gate: Gate,
         begin: Checkpoint,
+        *,
         visitor: Callable[[str], Visitor],
         save: Callable[[Checkpoint], None],
         deadline: float,
@@ -313,21 +330,16 @@ class _Run:
         self._interval = interval
         self._runs = begin.runs + 1
         self._memos = dict(begin.memos)
-        self._names = 0
-        self._waiting = [self._range(keys.after, keys.until) for keys in reversed(begin.todo)]
-        #: Being read, the one that was looked at longest ago first.
+        self._names = count(1)
+        self._waiting = [
+            _Range(self._name(), keys.after, keys.until, Search(keys.until)) for keys in reversed(begin.todo)
+        ]
+        #: The one that was looked at longest ago first.
         self._reading: list[_Range] = []
         self._stopped = False
         self._saving = False
         self._saved = clock.now()
         self.failure: Exception | None = None
-
-    def checkpoint(self) -> Checkpoint:
-        """At any moment: what is not in it as done is in it to do."""
-        with self._gate:
-            ranges = [KeyRange(one.after, one.until) for one in (*self._waiting, *self._reading)]
-            ranges.sort(key=lambda keys: keys.after or "")
-            return Checkpoint(tuple(ranges), dict(self._memos), self._runs)
 
     def work(self) -> None:
         """What each thread does."""
@@ -338,6 +350,30 @@ class _Run:
             with self._gate:
                 self.failure = self.failure or failure
                 self._stop()
+
+    def stop(self) -> None:
+        """Let every thread end at its next key."""
+        with self._gate:
+            self._stop()
+
+    def _is_stopped(self) -> bool:
+        if not self._stopped and self._clock.now() >= self._deadline:
+            self._stop()
+        return self._stopped
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self._gate.notify_all()
+
+    def checkpoint(self) -> Checkpoint:
+        with self._gate:
+            todo = [KeyRange(one.after, one.until) for one in (*self._waiting, *self._reading)]
+            return Checkpoint(
+                tuple(sorted(todo, key=lambda keys: keys.after or "")), dict(self._memos), self._runs
+            )
+
+    def _name(self) -> str:
+        return f"{self._runs}-{next(self._names)}"
 
     # -- reading a range
 
@@ -354,16 +390,17 @@ class _Run:
                 self._save_if_due()
                 due = self._clock.now() + self._interval
         else:
-            with self._gate:
-                mine.read_to = None
+            mine.over = True
         self._flush(mine, visitor)
-        with self._gate:
-            if not self._stopped or self._is_read(mine):
-                pass
+        if mine.over:
+            with self._gate:
+                self._reading.remove(mine)
+                self._gate.notify_all()
 
     def _streams(self, mine: _Range) -> list[KeyStream]:
         buckets = self._buckets
         after = None if mine.after is None else Position(mine.after)
+        first, mine.first = mine.first, {}
         return [
             KeyStream(
                 lister,
@@ -372,7 +409,107 @@ class _Run:
                 buckets.most_versions,
                 goes_on=mine.holds,
                 page_size=buckets.page_size,
-                first=mine.first.get(number),
+                first=first.get(number),
             )
             for number, lister in enumerate(buckets.listers)
         ]
+
+    def _may_visit(self, mine: _Range, key: str, streams: Iterable[KeyStream]) -> bool:
+        with self._gate:
+            if self._is_stopped():
+                return False
+            if not mine.holds(key):
+                mine.over = True
+                return False
+            mine.visited = key
+            read_to = min((one.read_to for one in streams if one.read_to is not None), default=None)
+            if read_to != mine.read_to:
+                mine.read_to = read_to
+                mine.pages = max(one.pages for one in streams)
+                self._gate.notify_all()
+            return True
+
+    def _flush(self, mine: _Range, visitor: Visitor) -> None:
+        memo = visitor.flush()
+        with self._gate:
+            if mine.visited is not None:
+                mine.after = mine.visited
+            if memo is not None:
+                self._memos[mine.name] = memo
+
+    def _save_if_due(self) -> None:
+        with self._gate:
+            if self._saving or self._clock.now() < self._saved + self._interval:
+                return
+            self._saving = True
+        self._save(self.checkpoint())
+        with self._gate:
+            self._saving = False
+            self._saved = self._clock.now()
+
+    # -- finding a range to read
+
+    def _next(self) -> _Range | None:
+        """A range that waits, or else a part of one that is being read. None if there will be neither."""
+        while True:
+            found = self._wait()
+            if not isinstance(found, _Look):
+                return found
+            part = self._take(found)
+            if part is not None:
+                return part
+
+    def _wait(self) -> _Range | _Look | None:
+        with self._gate:
+            while True:
+                if self._is_stopped() or not (self._waiting or self._reading):
+                    return None
+                if self._waiting:
+                    self._reading.append(self._waiting.pop())
+                    return self._reading[-1]
+                look = self._look()
+                if look is not None:
+                    return look
+                self._gate.wait()
+
+    def _look(self) -> _Look | None:
+        for one in self._reading:
+            if one.over or one.looked_at or one.read_to is None or one.looks >= _LOOKS + one.pages:
+                continue
+            probe = one.search.probe(one.read_to, self._buckets.prefix)
+            if probe is not None:
+                one.looked_at = True
+                one.looks += 1
+                self._reading.remove(one)
+                self._reading.append(one)
+                return _Look(one, probe)
+        return None
+
+    def _take(self, look: _Look) -> _Range | None:
+        """The part above the key, if there is more than a page of it."""
+        one, key = look.taken_from, look.probe.key
+        page = self._page_above(key, one.until)
+        with self._gate:
+            one.looked_at = False
+            # Others have waited for this, or have seen all there is.
+            self._gate.notify_all()
+            if page is None:
+                one.search = one.search.few_above(look.probe)
+                return None
+            if not look.probe.decisive:
+                one.search = one.search.many_above(look.probe)
+                return None
+            if self._stopped or one.over or (one.visited is not None and one.visited > key):
+                return None
+            part = _Range(self._name(), key, one.until, Search(one.search.high), page)
+            one.until, one.search, one.looks = key, Search(key), 0
+            self._reading.append(part)
+            return part
+
+    def _page_above(self, key: str, until: str | None) -> Mapping[int, Page] | None:
+        """The first page above a key of a bucket that has more than this one, by the number of its lister."""
+        for number, lister in enumerate(self._buckets.listers):
+            page = lister.page(self._buckets.prefix, Position(key), self._buckets.page_size)
+            if page.after is not None and page.versions and (until is None or page.versions[-1][0] < until):
+                return {number: page}
+        return None

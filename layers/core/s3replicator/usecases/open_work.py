@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from s3replicator.decisions import letters
-from s3replicator.decisions.open_work import OpenRow, Wanted
+from s3replicator.decisions.open_work import NoSuchPlace, OpenRow, Wanted
 from s3replicator.ports import Clock, DueItem, Ledger
 
 
@@ -15,7 +15,7 @@ class Items(Protocol):
         ...
 
     def destination_of(self, token: str) -> str:
-        """Whose list a place is in. Raises ``ValueError`` for what is none."""
+        """Whose list a place is in. Raises ``NoSuchPlace``."""
         ...
 
 
@@ -35,9 +35,8 @@ class OpenWork:
     def rows(
         self, destinations: Sequence[str], wanted: Wanted, after: str | None = None
     ) -> Iterator[OpenRow]:
-        """``after`` is the token of a row that was seen. Raises ``ValueError`` if it is no place in the list
-        of any of these destinations."""
-        begin = destinations.index(self.work.destination_of(after)) if after is not None else 0
+        """``after`` is the token of a row that was seen. Raises ``NoSuchPlace``."""
+        begin = self._begin(destinations, after) if after is not None else 0
         for number, destination in enumerate(destinations[begin:]):
             for item, place in self.work.items(destination, after if number == 0 else None):
                 found = [
@@ -60,6 +59,12 @@ class OpenWork:
             page.append(found)
         return page, None
 
+    def _begin(self, destinations: Sequence[str], after: str) -> int:
+        destination = self.work.destination_of(after)
+        if destination not in destinations:
+            raise NoSuchPlace(f"this place is in the list of {destination}, which was not asked for")
+        return destinations.index(destination)
+
     def _is_outdated(self, item: DueItem) -> bool:
         """A row that has spilled, of which the head has a newer one."""
         if not item.spilled:
@@ -67,17 +72,13 @@ class OpenWork:
         head = self.ledger.head(item.key)
         return head is not None and not head.rows.keys().isdisjoint(item.rows)
 
-    def retry(self, rows: Iterable[OpenRow], rate: float, sent: Callable[[OpenRow], object]) -> int:
-        """Send the events of versions to the function that settles, at most ``rate`` a second; how many.
-        ``sent`` hears of each."""
-        count, next_one = 0, self.clock.now()
+    def retry(self, rows: Iterable[OpenRow], rate: float, sent: Callable[[OpenRow], object]) -> None:
+        """Send the events of versions to the function that settles, at most ``rate`` a second. ``sent`` hears
+        of each."""
+        next_one = self.clock.now()
         for found in rows:
-            if not found.can_be_retried:
-                continue
             self.clock.sleep(max(0.0, next_one - self.clock.now()))
             next_one = self.clock.now() + 1 / rate
             destination = found.key.destination
             self.outbox.hand_over(letters.from_row(found.source, found.version_id, found.row, destination))
-            count += 1
             sent(found)
-        return count

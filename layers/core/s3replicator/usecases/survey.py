@@ -1,0 +1,107 @@
+"""The beginning of a job: the listings of both sides are read side by side, by many threads, and what has to
+be done is written down in batches. Called again and again until it is done."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from s3replicator.decisions.job import InvalidJob, Job, job_document, parse_job
+from s3replicator.decisions.prices import Load
+from s3replicator.decisions.selection import MOST_VERSIONS
+from s3replicator.ports import Clock, Configurations, JobStore, Ledger, Lister, Parallel
+from s3replicator.usecases.examine import Examiner, Terms, Totals
+from s3replicator.usecases.listing import Buckets, Checkpoint, Walk
+
+#: Nothing is begun in the last seconds of a call.
+_MARGIN: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """``workers`` threads read; ``parallel`` must be able to run them at once."""
+
+    source: Lister
+    destinations: Mapping[str, Lister]
+    ledger: Ledger
+    configurations: Configurations
+    store: JobStore
+    clock: Clock
+    parallel: Parallel
+    workers: int
+    peers: frozenset[str] = frozenset()
+
+    def run(self, job_id: str, request: Mapping[str, Any] | None, deadline: float) -> dict[str, Any]:
+        """{"done": bool, "batches": how many there are}. Without a ``request`` the job must have been begun.
+
+        Raises ``InvalidJob``, also if the id is another job's, and ``RetryableError``.
+        """
+        job = self._begin(job_id, request)
+        place = f"{job.folder}survey.json"
+        checkpoint = _read(self.store.read(place))
+        self._empty_batches_made_in_vain(job, checkpoint)
+        terms = Terms(
+            job=job,
+            configuration=self.configurations.current(),
+            destinations=tuple(self.destinations),
+            ledger=self.ledger,
+            store=self.store,
+            peers=self.peers,
+            now=self.clock.now(),
+        )
+        listers = (self.source, *self.destinations.values())
+        walk = Walk(Buckets(listers, job.prefix, MOST_VERSIONS), self.parallel, self.workers, self.clock)
+        reached = walk.run(
+            lambda name: Examiner(terms, name),
+            lambda reached: self.store.write(place, _document(reached)),
+            checkpoint,
+            deadline=deadline - _MARGIN,
+        )
+        return {"done": reached.finished, "batches": _totals(reached)["batches"]}
+
+    def _begin(self, job_id: str, request: Mapping[str, Any] | None) -> Job:
+        known = self.store.read(f"{parse_job(job_id, {'Kind': 'backfill'}).folder}job.json")
+        if known is None:
+            if request is None:
+                raise InvalidJob([f"there is no job {job_id}"])
+            job = parse_job(job_id, request)
+            self.store.write(f"{job.folder}job.json", json.dumps(job_document(job), indent=2).encode())
+            return job
+        job = parse_job(job_id, json.loads(known))
+        if request is not None and parse_job(job_id, request) != job:
+            raise InvalidJob([f"the id {job_id} is that of a job with another request: choose another id"])
+        return job
+
+    def _empty_batches_made_in_vain(self, job: Job, checkpoint: Checkpoint) -> None:
+        """What a call that died wrote after its last checkpoint is in other batches now."""
+        for name in self.store.names(f"{job.folder}batches/"):
+            of_range, _, number = name.rpartition("/")[2].removesuffix(".jsonl").rpartition("-")
+            memo = checkpoint.memos.get(of_range)
+            if memo is None or int(number) >= memo["totals"]["batches"]:
+                self.store.write(name, b"")
+
+
+def _totals(checkpoint: Checkpoint) -> dict[str, int]:
+    totals = Counter(Totals().document())
+    for memo in checkpoint.memos.values():
+        totals.update(memo["totals"])
+    return dict(totals)
+
+
+def _document(checkpoint: Checkpoint) -> bytes:
+    loads: dict[str, Load] = {}
+    for memo in checkpoint.memos.values():
+        for bucket, load in memo["load"].items():
+            loads[bucket] = loads.get(bucket, Load()) + Load.read(load)
+    told = {
+        "done": checkpoint.finished,
+        "totals": _totals(checkpoint),
+        "load": {bucket: load.document() for bucket, load in loads.items()},
+        "checkpoint": checkpoint.document(),
+    }
+    return json.dumps(told).encode()
+
+
+def _read(body: bytes | None) -> Checkpoint:
+    return Checkpoint.of(json.loads(body)["checkpoint"]) if body is not None else Checkpoint()

@@ -1,0 +1,111 @@
+"""Jobs, run as the state machine runs them: survey until done, every batch until done, report until done."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from functions.backfill.app import Unfinished
+from tests.functional.recorder import ApiCall, recording
+from tests.functional.world import CONTROL, HANDLERS, Context, World
+
+#: Requests that change something.
+WRITES = ("Put", "Update", "Delete", "Copy", "Create", "Complete", "Upload", "Abort", "Send", "Batch")
+
+
+@dataclass
+class Run:
+    """What a job has come to. ``calls`` are all requests of its functions."""
+
+    summary: dict[str, Any]
+    tasks: list[dict[str, Any]]
+    batches: int
+    calls: list[ApiCall] = field(default_factory=list)
+
+    def count(self, operation: str) -> int:
+        return sum(call.operation == operation for call in self.calls)
+
+    def writes(self) -> list[str]:
+        """Requests that change a bucket with objects, or the ledger."""
+        return [
+            call.operation
+            for call in self.calls
+            if call.operation.startswith(WRITES)
+            and call.operation != "BatchGetItem"
+            and call.arguments.get("Bucket") != CONTROL
+        ]
+
+    def told(self, name: str) -> list[Any]:
+        return [task.get(name) for task in self.tasks]
+
+
+def run(
+    world: World,
+    job: str = "job",
+    *,
+    seconds: float = 900,
+    between: Callable[[], None] = lambda: None,
+    **request: Any,
+) -> Run:
+    """``between`` happens before each look at what is under way."""
+    request = {"Kind": "backfill", **request}
+    with recording() as recorded:
+        surveyed = survey(world, job, request, seconds)
+        for name in names(world, f"jobs/{job}/batches/"):
+            work(job, name, seconds)
+        between()
+        finish(job, between)
+    return Run(
+        summary=document(world, f"jobs/{job}/report/summary.json"),
+        tasks=[task for name in names(world, f"jobs/{job}/results/") for task in lines(world, name)],
+        batches=surveyed["batches"],
+        calls=recorded.calls,
+    )
+
+
+def survey(world: World, job: str, request: Mapping[str, Any] | None, seconds: float = 900) -> dict[str, Any]:
+    for _ in range(50):
+        event = {"step": "survey", "job": job, "request": request}
+        answer: dict[str, Any] = HANDLERS["survey"].handler(event, Context(seconds))
+        if answer["done"]:
+            return answer
+    raise AssertionError("the survey does not end")
+
+
+def work(job: str, name: str, seconds: float = 900) -> None:
+    for _ in range(50):
+        try:
+            HANDLERS["backfill"].handler({"job": job, "batch": name}, Context(seconds))
+        except Unfinished:
+            continue
+        return
+    raise AssertionError("the batch does not end")
+
+
+def finish(job: str, between: Callable[[], None] = lambda: None) -> None:
+    attempt = 0
+    while True:
+        event = {"step": "report", "job": job, "attempt": attempt}
+        answer = HANDLERS["survey"].handler(event, Context(900))
+        if answer["done"]:
+            return
+        attempt = answer["attempt"]
+        between()
+
+
+def names(world: World, prefix: str) -> list[str]:
+    pages = world.s3.get_paginator("list_objects_v2").paginate(Bucket=CONTROL, Prefix=prefix)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def text(world: World, name: str) -> str:
+    return str(world.s3.get_object(Bucket=CONTROL, Key=name)["Body"].read().decode())
+
+
+def document(world: World, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(text(world, name))
+    return told
+
+
+def lines(world: World, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text(world, name).splitlines()]

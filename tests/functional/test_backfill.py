@@ -1,0 +1,288 @@
+"""Objects that were there before the rules: by the functions of a job, as its state machine calls them."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from s3replicator.decisions.failures import RetryableError
+from s3replicator.decisions.job import InvalidJob
+from s3replicator.decisions.stamp import place_of
+from tests.functional import jobs
+from tests.functional.faults import Fault, faults, to_bucket
+from tests.functional.passing_time import let_time_pass
+from tests.functional.world import CONTROL, ONE, SOURCE, World
+
+DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
+MARKERS: dict[str, Any] = {"DeleteMarkerReplication": {"Status": "Enabled"}}
+
+
+@pytest.fixture
+def one(world: World) -> World:
+    world.rules(MARKERS)
+    return world
+
+
+def test_every_version_arrives_in_its_order(one: World) -> None:
+    """Scenario 181; markers between versions are a matter for the end-to-end tests, since moto lists them
+    apart."""
+    for number in range(5):
+        one.put("key", str(number).encode())
+    one.put("gone", b"content")
+    one.mark("gone")
+
+    done = jobs.run(one)
+
+    assert one.versions("key") == ["4", "3", "2", "1", "0"]
+    assert one.versions("gone") == ["marker", "content"]
+    assert done.summary["statuses"] == {"SUCCEEDED": 7, "FAILED": 0, "SKIPPED": 0, "PENDING": 0}
+    assert one.at_rest("key")
+    assert one.at_rest("gone")
+
+
+def test_a_second_run_copies_nothing_and_asks_nothing_of_the_keys(one: World) -> None:
+    for key in "abc":
+        one.put(key)
+    assert jobs.run(one, "first").count("CopyObject") == 3
+
+    again = jobs.run(one, "second")
+    assert again.batches == 0
+    assert again.writes() == []
+    assert {call.operation for call in again.calls} == {
+        "ListObjectVersions",
+        "ListObjectsV2",
+        "BatchGetItem",
+        "GetObject",
+        "PutObject",
+    }
+
+
+def test_the_same_job_again_does_nothing(one: World) -> None:
+    one.put("key")
+    jobs.run(one, "job")
+    one.put("later")
+    again = jobs.run(one, "job")
+    assert again.writes() == []
+    assert one.versions("later") == []
+
+
+def test_an_id_belongs_to_one_request(one: World) -> None:
+    jobs.run(one, "job")
+    with pytest.raises(InvalidJob, match="choose another id"):
+        jobs.run(one, "job", Prefix="other/")
+
+
+def test_a_live_write_during_the_run_stays_on_top(one: World) -> None:
+    """Scenario 182: its event comes first."""
+    for number in range(3):
+        one.put("key", str(number).encode())
+    one.deliver(one.put("key", b"live"))
+
+    jobs.run(one)
+
+    assert one.versions("key") == ["live", "2", "1", "0"]
+
+
+def test_current_versions_only(one: World) -> None:
+    one.put("key", b"old")
+    one.put("key", b"new")
+    one.put("gone")
+    one.mark("gone")
+
+    done = jobs.run(one, Scope="current")
+
+    assert one.versions("key") == ["new"]
+    assert one.versions("gone") == []
+    assert len(done.tasks) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "selected"),
+    [
+        ({"Prefix": "in/"}, {"in/small.txt", "in/large.bin"}),
+        ({"MatchAnySuffix": [".txt", ".csv"]}, {"in/small.txt", "out/small.csv"}),
+        ({"MatchAnySubstring": ["large"]}, {"in/large.bin"}),
+        ({"MatchAnyPrefix": ["out/", "in/l"]}, {"in/large.bin", "out/small.csv"}),
+        ({"ObjectSizeGreaterThanBytes": 10}, {"in/large.bin"}),
+        ({"ObjectSizeLessThanBytes": 10}, {"in/small.txt", "out/small.csv"}),
+        ({"MatchAnyStorageClass": ["STANDARD_IA"]}, {"in/large.bin"}),
+        ({"CreatedBefore": "2020-01-01T00:00:00Z"}, set()),
+        ({"CreatedAfter": "2020-01-01T00:00:00Z"}, {"in/small.txt", "in/large.bin", "out/small.csv"}),
+    ],
+)
+def test_filters(one: World, request_: dict[str, Any], selected: set[str]) -> None:
+    """Scenario 184: exactly that set."""
+    one.put("in/small.txt", b"x")
+    one.put("in/large.bin", b"x" * 100, StorageClass="STANDARD_IA")
+    one.put("out/small.csv", b"x")
+
+    done = jobs.run(one, **request_)
+
+    assert {key for key in ("in/small.txt", "in/large.bin", "out/small.csv") if one.versions(key)} == selected
+    assert set(done.told("key")) == selected
+
+
+def test_odd_keys(one: World) -> None:
+    """Scenario 199."""
+    keys = ["with space+plus", "percent%25%zz", "ünïcödé/\U0001f4be", "line\nbreak", "a//b/", "&<>'\""]
+    for key in keys:
+        one.put(key)
+    jobs.run(one)
+    assert all(one.versions(key) == ["content"] for key in keys)
+
+
+def test_whatever_the_ledger_says_is_unfinished_is_tried(one: World) -> None:
+    """Scenario 187: PENDING, FAILED, and never tried."""
+    with faults(Fault("CopyObject", status=503, code="SlowDown", times=9)):
+        one.deliver(one.put("pending"))
+    with faults(Fault("CopyObject", status=403, code="AccessDenied", times=9)):
+        one.deliver(one.put("failed"))
+    one.put("never")
+    assert [one.row(key).status for key in ("pending", "failed")] == ["PENDING", "FAILED"]
+
+    done = jobs.run(one)
+
+    assert all(one.versions(key) == ["content"] for key in ("pending", "failed", "never"))
+    assert done.summary["statuses"]["SUCCEEDED"] == 3
+
+
+def test_only_what_failed(one: World) -> None:
+    with faults(Fault("CopyObject", status=403, code="AccessDenied", times=9)):
+        one.deliver(one.put("failed"))
+    one.put("never")
+    jobs.run(one, ObjectReplicationStatuses=["FAILED"])
+    assert (one.versions("failed"), one.versions("never")) == (["content"], [])
+
+
+def test_a_destination_emptied_by_hand_is_filled_again_if_asked(one: World) -> None:
+    """Scenario 188, where native replication refuses."""
+    for key in "ab":
+        one.deliver(one.put(key))
+        one.s3.delete_object(Bucket=ONE, Key=key, VersionId=one.row(key).replica)
+
+    jobs.run(one, "first")
+    assert (one.versions("a"), one.versions("b")) == ([], [])
+
+    done = jobs.run(one, "second", RestoreLost=True)
+    assert (one.versions("a"), one.versions("b")) == (["content"], ["content"])
+    assert done.summary["statuses"]["SUCCEEDED"] == 2
+    assert jobs.run(one, "third", RestoreLost=True).writes() == []
+
+
+def test_what_cannot_be_copied_is_reported_and_is_no_failure(one: World) -> None:
+    """Scenario 194, without restoring."""
+    one.put("archived", StorageClass="GLACIER")
+    one.put("fine")
+
+    done = jobs.run(one)
+
+    [skipped] = [task for task in done.tasks if task["key"] == "archived"]
+    assert (skipped["status"], skipped["reason"]) == ("SKIPPED", "SrcObjectNotEligible")
+    assert done.summary["statuses"] == {"SUCCEEDED": 1, "FAILED": 0, "SKIPPED": 1, "PENDING": 0}
+
+
+def test_a_failure_of_one_object_is_reported_and_stops_nothing(one: World) -> None:
+    for key in "abc":
+        one.put(key)
+    denied = Fault(
+        "CopyObject", status=403, code="AccessDenied", when=lambda request: request.url.endswith("/b")
+    )
+    with faults(denied):
+        done = jobs.run(one)
+
+    assert done.summary["statuses"] == {"SUCCEEDED": 2, "FAILED": 1, "SKIPPED": 0, "PENDING": 0}
+    assert done.summary["reasons"]["FAILED"] == {"DstPutObjectNotPermitted": 1}
+    # It goes the usual way, too.
+    assert one.row("b").status == "FAILED"
+    assert len(one.parked()) == 1
+
+
+def test_what_is_delayed_is_waited_for(one: World) -> None:
+    one.put("key")
+    with faults(Fault("CopyObject", status=503, code="SlowDown")):
+        done = jobs.run(one, between=lambda: (let_time_pass(one, rounds=1), None)[1])
+    assert done.summary["statuses"]["SUCCEEDED"] == 1
+    assert one.versions("key") == ["content"]
+
+
+def test_large_objects_go_through_their_lane(one: World, small_parts: int) -> None:
+    one.put_parts("key", [bytes(small_parts), b"rest"])
+    done = jobs.run(one, between=one.drain)
+    assert [len(content) for content in one.versions("key")] == [small_parts + 4]
+    assert done.summary["statuses"]["SUCCEEDED"] == 1
+
+
+def test_the_completion_report(one: World) -> None:
+    """Scenario 197."""
+    one.put("in order")
+    one.put("archived", StorageClass="GLACIER")
+    jobs.run(one, "job")
+
+    manifest = jobs.document(one, "jobs/job/report/manifest.json")
+    rows = []
+    for result in manifest["Results"]:
+        body = jobs.text(one, result["Key"])
+        told = list(csv.reader(io.StringIO(body)))
+        assert {row[3] for row in told} == {result["TaskExecutionStatus"]}
+        rows += told
+    named = {row[1]: row for row in rows}
+    assert manifest["Format"] == "Report_CSV_20180820"
+    assert named["in%20order"][0] == SOURCE
+    assert named["in%20order"][3] == "succeeded"
+    assert json.loads(named["in%20order"][6])["replica"] == one.row("in order").replica
+    assert named["archived"][3:5] == ["skipped", "SrcObjectNotEligible"]
+
+
+def test_a_report_of_failures_only(one: World) -> None:
+    one.put("fine")
+    jobs.run(one, "job", ReportScope="FailedTasksOnly")
+    assert jobs.document(one, "jobs/job/report/manifest.json")["Results"] == []
+
+
+def test_a_dry_run_changes_nothing(one: World) -> None:
+    one.put("key")
+    done = jobs.run(one, DryRun=True)
+    assert done.writes() == []
+    assert done.told("status") == ["SKIPPED"]
+    assert one.versions("key") == []
+
+
+def test_a_key_of_more_versions_than_a_line_takes(one: World) -> None:
+    for number in range(520):
+        one.put("key", str(number).encode())
+    jobs.run(one)
+    listed = one.s3.get_paginator("list_object_versions").paginate(Bucket=ONE)
+    assert sum(len(page.get("Versions", [])) for page in listed) == 520
+    assert one.content("key") == "519"
+
+
+def test_a_worker_that_dies_is_gone_on_with(one: World) -> None:
+    """What is COMPLETED is not copied again."""
+    for number in range(30):
+        one.put(f"key-{number:02}")
+    jobs.survey(one, "job", {"Kind": "backfill"})
+    [name] = jobs.names(one, "jobs/job/batches/")
+    killed = Fault("PutObject", when=to_bucket(CONTROL), status=503, code="SlowDown", times=99)
+    with faults(killed), pytest.raises(RetryableError):
+        jobs.work("job", name)
+    done = jobs.run(one, "job")
+
+    assert done.count("CopyObject") == 0
+    assert done.summary["statuses"]["SUCCEEDED"] == 30
+
+
+def test_nobody_listens_to_versions_of_peers(world: World) -> None:
+    """Replicas that a peer wrote into the source are not replicated onward."""
+    world.rules(MARKERS)
+    world.settings(PEER_PRINCIPALS="AROAEXAMPLEPEER00000")
+    stamp = {"s3replicator-source": "elsewhere", "s3replicator-version": "v", "s3replicator-nonce": "n"}
+    world.put("replica", Metadata={**stamp, "s3replicator-place": place_of(SOURCE, "replica")})
+    world.put("gone")
+    world.mark("gone")
+    done = jobs.run(world)
+    assert world.versions("replica") == []
+    # Who wrote a delete marker, only its event tells.
+    assert world.versions("gone") == ["content"]
+    assert done.summary["tasks"] == 1
