@@ -157,6 +157,17 @@ class Demo:
         finally:
             self.s3.delete_bucket_policy(Bucket=bucket)
 
+    @contextmanager
+    def events_withheld(self) -> Iterator[None]:
+        """Nobody is told of what happens meanwhile."""
+        kept = self.s3.get_bucket_notification_configuration(Bucket=SOURCE)
+        del kept["ResponseMetadata"]
+        self.s3.put_bucket_notification_configuration(Bucket=SOURCE, NotificationConfiguration={})
+        try:
+            yield
+        finally:
+            self.s3.put_bucket_notification_configuration(Bucket=SOURCE, NotificationConfiguration=kept)
+
 
 # ------------------------------------------------------------------------------------------- telling
 
@@ -290,6 +301,45 @@ def denied_and_cured(demo: Demo) -> None:
     demo.show("status", f"s3://{SOURCE}/{key}")
 
 
+def existing_objects(demo: Demo) -> None:
+    chapter("7. Objects that were there before anybody listened: a backfill")
+    keys = [f"archive/{year}/{month:02}.csv" for year in (2024, 2025) for month in range(1, 13)]
+    with demo.events_withheld():
+        for key in keys:
+            demo.s3.put_object(Bucket=SOURCE, Key=key, Body=b"first")
+            demo.s3.put_object(Bucket=SOURCE, Key=key, Body=b"corrected")
+        demo.s3.delete_object(Bucket=SOURCE, Key=keys[0])
+    claim(f"none of the {len(keys)} is at a destination", not any(demo.head(b, keys[1]) for b in (NEAR, FAR)))
+    demo.show("backfill", "start", "--id", "demo", "--prefix", "archive/", "--yes")
+    demo.show("backfill", "watch", "demo")
+    for bucket in (NEAR, FAR):
+        there = all(demo.body(bucket, key) == b"corrected" for key in keys[1:])
+        claim(f"{bucket}: every key has its newest version", there and demo.head(bucket, keys[0]) is None)
+        claim(f"{bucket}: and the older one below it", all(demo.versions(bucket, key) == 2 for key in keys))
+    demo.show("backfill", "report", "demo")
+
+
+def drift(demo: Demo) -> None:
+    chapter("8. An event is lost, and a replica removed by hand: a reconcile finds both")
+    missed, removed = "archive/missed.csv", "archive/2025/12.csv"
+    with demo.events_withheld():
+        demo.s3.put_object(Bucket=SOURCE, Key=missed, Body=b"missed")
+    replica = (demo.head(NEAR, removed) or {})["VersionId"]
+    demo.s3.delete_object(Bucket=NEAR, Key=removed, VersionId=replica)
+
+    demo.show("reconcile", "start", "--id", "demo-drift", "--prefix", "archive/", "--yes")
+    demo.show("reconcile", "watch", "demo-drift")
+    for bucket in (NEAR, FAR):
+        claim(f"{bucket}: what was missed is there", demo.body(bucket, missed) == b"missed")
+    claim(f"{NEAR}: what was removed is told of, and left", demo.versions(NEAR, removed) == 1)
+
+    print("  A lifecycle rule may have removed it, so it comes back only if asked for:")
+    asked = ("--id", "demo-restore", "--prefix", "archive/", "--restore-lost")
+    demo.show("reconcile", "start", *asked, "--yes")
+    demo.show("reconcile", "watch", "demo-restore")
+    claim(f"{NEAR}: it is back", demo.body(NEAR, removed) == b"corrected")
+
+
 def summary(demo: Demo) -> None:
     chapter("What arrived")
     rows: list[tuple[str, ...]] = [("key", "version", "destination", "status", "lag")]
@@ -329,6 +379,8 @@ STORY: Final = (
     large_object,
     delete_marker,
     denied_and_cured,
+    existing_objects,
+    drift,
     summary,
 )
 

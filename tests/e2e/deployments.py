@@ -1,5 +1,6 @@
 """Further stacks, of the template that sam has built and uploaded for the one under test."""
 
+import json
 from typing import Any, Final, Self
 
 from mypy_boto3_cloudformation.client import CloudFormationClient
@@ -9,6 +10,9 @@ from tests.e2e.world import World, wait_until
 
 _ENDED: Final = ("_COMPLETE", "_FAILED")
 
+#: A bucket for templates.
+_TEMPLATES: Final = "e2e-templates"
+
 
 class Deployment:
     """One more stack. A parameter it is not given is as the first stack has it."""
@@ -17,9 +21,10 @@ class Deployment:
         self.name = name
         self._endpoint = world.stack.endpoint
         self._cloudformation: CloudFormationClient = world.client("cloudformation")
-        self._template = str(
-            self._cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Original")["TemplateBody"]
-        )
+        original = self._cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Original")
+        # A template of more than 51,200 bytes has to be in a bucket.
+        world.s3.create_bucket(Bucket=_TEMPLATES)
+        world.s3.put_object(Bucket=_TEMPLATES, Key=name, Body=_text(original["TemplateBody"]))
         self._parameters = {
             each["ParameterKey"]: each["ParameterValue"] for each in self._describe(STACK_NAME)["Parameters"]
         }
@@ -61,7 +66,7 @@ class Deployment:
         self._parameters |= parameters
         return {
             "StackName": self.name,
-            "TemplateBody": self._template,
+            "TemplateURL": f"{self._endpoint}/{_TEMPLATES}/{self.name}",
             "Parameters": [
                 {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
             ],
@@ -80,3 +85,8 @@ class Deployment:
         return not any(
             stack["StackName"] == self.name and stack["StackStatus"] != "DELETE_COMPLETE" for stack in stacks
         )
+
+
+def _text(template: object) -> str:
+    """As CloudFormation gave it: text, or, of JSON, an object."""
+    return template if isinstance(template, str) else json.dumps(template)

@@ -1,6 +1,7 @@
 """Objects that were there before the rules: by the functions of a job, as its state machine calls them."""
 
 import csv
+import gzip
 import io
 import json
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from s3replicator.decisions.failures import RetryableError
 from s3replicator.decisions.job import InvalidJob
+from s3replicator.decisions.manifest import InvalidManifest
 from s3replicator.decisions.stamp import place_of
 from tests.functional import jobs
 from tests.functional.faults import Fault, faults, to_bucket
@@ -271,6 +273,60 @@ def test_a_worker_that_dies_is_gone_on_with(one: World) -> None:
 
     assert done.count("CopyObject") == 0
     assert done.summary["statuses"]["SUCCEEDED"] == 30
+
+
+# -- manifests
+
+
+def give_manifest(world: World, job: str, **files: bytes) -> None:
+    for name, body in files.items():
+        world.s3.put_object(Bucket=CONTROL, Key=f"jobs/{job}/manifest/{name}", Body=body)
+
+
+def test_a_manifest_of_versions(one: World) -> None:
+    """Scenario 185: those versions only, keys percent-encoded."""
+    old, new = one.put("a key+ü", b"old"), one.put("a key+ü", b"new")
+    one.put("other")
+    rows = f"{SOURCE},a%20key%2B%C3%BC,{one.version_of(old)}\n"
+    give_manifest(one, "job", **{"00000.csv": rows.encode()})
+    done = jobs.run(one, ManifestColumns=["Bucket", "Key", "VersionId"])
+    assert one.versions("a key+ü") == ["old"]
+    assert one.versions("other") == []
+    assert done.told("version") == [one.version_of(old)] != [one.version_of(new)]
+
+
+def test_a_manifest_without_version_ids_means_current_versions(one: World) -> None:
+    for body in (b"old", b"new"):
+        one.put("key", body)
+    give_manifest(one, "job", **{"00000.csv": f"{SOURCE},key\n".encode()})
+    jobs.run(one, ManifestColumns=["Bucket", "Key"])
+    assert one.versions("key") == ["new"]
+
+
+INVENTORY = ["Bucket", "Key", "VersionId", "IsLatest", "IsDeleteMarker", "Size", "LastModifiedDate"]
+
+
+def test_an_inventory(one: World) -> None:
+    """Gzipped files, with enough in them to go without listing the source."""
+    events = [one.put("key", b"old"), one.put("key", b"newest"), one.put("small", b"x")]
+    rows = [
+        f'"{SOURCE}","key","{one.version_of(events[1])}","true","false","6","2026-11-22T10:00:01.000Z"',
+        f'"{SOURCE}","key","{one.version_of(events[0])}","false","false","3","2026-11-22T10:00:00.000Z"',
+        f'"{SOURCE}","small","{one.version_of(events[2])}","true","false","1","2026-11-22T10:00:00.000Z"',
+    ]
+    files = {f"{n:05}.csv.gz": gzip.compress(f"{row}\n".encode()) for n, row in enumerate(rows)}
+    give_manifest(one, "job", **files)
+    done = jobs.run(one, ManifestColumns=INVENTORY, ObjectSizeGreaterThanBytes=1)
+    assert one.versions("key") == ["newest", "old"]
+    assert one.versions("small") == []
+    assert done.summary["survey"]["versions"] == 3
+    assert jobs.run(one, "again").tasks != []
+
+
+def test_a_manifest_of_another_bucket_is_refused(one: World) -> None:
+    give_manifest(one, "job", **{"00000.csv": b"elsewhere,key\n"})
+    with pytest.raises(InvalidManifest, match="line 1 is of the bucket 'elsewhere'"):
+        jobs.run(one, ManifestColumns=["Bucket", "Key"])
 
 
 def test_nobody_listens_to_versions_of_peers(world: World) -> None:

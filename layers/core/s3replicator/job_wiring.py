@@ -59,6 +59,7 @@ def survey(settings: Settings) -> Surveyor:
             clock=engine.clock,
             parallel=Threads(_READERS),
             workers=_READERS,
+            source_bucket=settings.source_bucket,
             peers=settings.peer_principals,
         ),
         finish=JobFinish(

@@ -80,9 +80,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``standings``: which versions a backfill takes, by what the ledger says of them. ``repair`` is False
-    for a dry run. ``restore_lost``: copy again what others removed at the destination. ``deep``: a reconcile
-    also compares tags and retention, object by object."""
+    """``columns`` are those of a manifest, whose files lie in the job's folder: the job is about its
+    versions; empty: about those that are listed. ``standings``: which versions a backfill takes, by what the
+    ledger says of them. ``repair`` is False for a dry run. ``restore_lost``: copy again what others removed
+    at the destination. ``deep``: a reconcile also compares tags and retention, object by object."""
 
     id: str
     kind: JobKind
@@ -94,6 +95,7 @@ class Job:
     restore_lost: bool = False
     deep: bool = False
     failed_only: bool = False
+    columns: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -146,7 +148,12 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> Job:
         restore_lost=reader.flag("RestoreLost"),
         deep=reader.flag("Deep"),
         failed_only=reader.one_of("ReportScope", ReportScope, ReportScope.ALL) is ReportScope.FAILED,
+        columns=reader.texts("ManifestColumns"),
     )
+    if job.columns and (job.kind is JobKind.RECONCILE or job.restore_lost):
+        reader.problems.append(
+            "ManifestColumns: with a manifest a job only replicates; without it, it can reconcile and restore"
+        )
     reader.refuse_unknown()
     if reader.problems:
         raise InvalidJob(reader.problems)
@@ -178,6 +185,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "DryRun": (not job.repair) or None,
         "RestoreLost": job.restore_lost or None,
         "Deep": job.deep or None,
+        "ManifestColumns": list(job.columns) or None,
         "ReportScope": (ReportScope.FAILED if job.failed_only else ReportScope.ALL).value,
     }
     return {name: value for name, value in told.items() if value is not None}

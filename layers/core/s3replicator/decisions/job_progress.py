@@ -21,10 +21,6 @@ class RunStatus(StrEnum):
     ABORTED = "ABORTED"
     PENDING_REDRIVE = "PENDING_REDRIVE"
 
-    @property
-    def ended_well(self) -> bool:
-        return self is RunStatus.SUCCEEDED
-
 
 class Phase(StrEnum):
     #: Lists, and decides what there is to be worked on.
@@ -68,27 +64,39 @@ class Batches:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``surveyed`` are the totals the survey has counted so far; ``summary`` is there once the report is."""
+    """``survey`` is what the survey has written down so far; ``summary`` is there once the report is."""
 
     job: str
     run: Run
     batches: Batches | None = None
-    surveyed: Mapping[str, int] = field(default_factory=dict)
+    survey: Mapping[str, Any] = field(default_factory=dict)
     summary: Summary | None = None
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """What the survey has counted."""
+        totals: Mapping[str, int] = self.survey.get("totals", {})
+        return totals
 
     @property
     def phase(self) -> Phase | None:
         """None once it has ended."""
         if not self.run.running:
             return None
-        if self.batches is None:
-            return Phase.SURVEY
-        return Phase.WORK if self.batches.running else Phase.REPORT
+        if self.batches is not None:
+            return Phase.WORK if self.batches.running else Phase.REPORT
+        nothing_to_do = self.survey.get("done") and not self.totals.get("batches")
+        return Phase.REPORT if nothing_to_do else Phase.SURVEY
+
+    @property
+    def complete(self) -> bool:
+        """It has ended, and every batch was worked through."""
+        return self.run.status is RunStatus.SUCCEEDED and not (self.batches and self.batches.failed)
 
     @property
     def succeeded(self) -> bool:
-        """It has ended, and nothing is left for anybody to look after; what a dry run found is."""
-        if self.run.status is not RunStatus.SUCCEEDED or self.summary is None:
+        """It is complete, and nothing is left for anybody to look after; what a dry run found is."""
+        if not self.complete or self.summary is None:
             return False
         only_found = bool(self.run.request.get("DryRun")) and bool(self.summary.findings)
         return self.summary.succeeded and not only_found

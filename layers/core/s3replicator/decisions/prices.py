@@ -57,8 +57,8 @@ PART: Final[Mapping[str, int]] = {"UploadPartCopy": 1}
 
 #: Versions on a page of a listing, and at most in a batch.
 _PAGE: Final = 1000
-#: A batch starts a child of the state machine, which runs a function and looks at its answer.
-_TRANSITIONS: Final = 4
+#: A batch starts a child of the state machine, which is a single state.
+_TRANSITIONS: Final = 2
 #: Assumed: what a version keeps a function busy, in seconds, and how much memory that has.
 SECONDS: Final = 0.01
 MEMORY_GIB: Final = 0.5

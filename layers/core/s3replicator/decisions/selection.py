@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from s3replicator.decisions.job import Job, Scope, Standing
 from s3replicator.decisions.ledger import Row, Status
-from s3replicator.decisions.versions import Kind, ListedVersion
+from s3replicator.decisions.versions import Kind, ListedVersion, id_for_s3
 
 #: A key with more versions than this is named only: whoever works on it lists it.
 MOST_VERSIONS_OF_A_KEY: Final = 500
@@ -20,15 +20,19 @@ MOST_BYTES: Final = 400_000
 @dataclass(frozen=True, slots=True)
 class Line:
     """A key to be worked on. ``versions``: these, the oldest first; None if the worker has to list them.
-    ``restore``: replicas that others removed are to be copied again."""
+    ``restore``: replicas that others removed are to be copied again. ``only``: the ids of the versions that
+    are meant, if not all are; none for the current one."""
 
     key: str
     versions: tuple[ListedVersion, ...] | None = None
     restore: bool = False
+    only: tuple[str, ...] | None = None
 
     @property
     def weight(self) -> int:
-        return MOST_VERSIONS_OF_A_KEY if self.versions is None else len(self.versions)
+        if self.versions is not None:
+            return len(self.versions)
+        return MOST_VERSIONS_OF_A_KEY if self.only is None else max(1, len(self.only))
 
     def encode(self) -> bytes:
         versions = self.versions
@@ -36,7 +40,17 @@ class Line:
             "key": self.key,
             "versions": None if versions is None else [_told(version) for version in versions],
         }
-        return json.dumps(told | ({"restore": True} if self.restore else {})).encode() + b"\n"
+        if self.restore:
+            told["restore"] = True
+        if self.only is not None:
+            told["only"] = self.only
+        return json.dumps(told).encode() + b"\n"
+
+    def means(self, version: ListedVersion) -> bool:
+        """Whether a version that the source lists is one of those that are meant."""
+        if self.only is None:
+            return True
+        return id_for_s3(version.version_id) in self.only if self.only else version.latest
 
 
 def _told(version: ListedVersion) -> list[Any]:
@@ -53,6 +67,7 @@ def lines_of(body: bytes) -> Iterator[Line]:
                 told["key"],
                 None if versions is None else tuple(ListedVersion(v[0], Kind(v[1]), v[2]) for v in versions),
                 told.get("restore", False),
+                tuple(told["only"]) if "only" in told else None,
             )
 
 

@@ -79,6 +79,7 @@ class Examiner:
     _waiting: list[_Key] = field(default_factory=list)
     _lines: list[bytes] = field(default_factory=list)
     _weight: int = 0
+    _size: int = 0
 
     def key(self, key: str, found: Sequence[KeyVersions]) -> None:
         """``found``: what the source has of the key, then each destination."""
@@ -90,6 +91,13 @@ class Examiner:
         self._waiting.append(_Key(key, source, by_bucket))
         if len(self._waiting) * len(self.terms.destinations) >= _AT_ONCE:
             self._examine()
+
+    def named(self, key: str, ids: tuple[str, ...]) -> None:
+        """A key of a manifest that does not say enough of its versions."""
+        self.totals.keys += 1
+        self.totals.versions += max(1, len(ids))
+        if self.terms.job.filters.selects_key(key):
+            self._add(Line(key, only=ids))
 
     def flush(self) -> dict[str, Any]:
         """Everything that has been seen is in a batch afterwards. Returns the totals, and what a backfill has
@@ -103,11 +111,12 @@ class Examiner:
 
     def _add(self, line: Line) -> None:
         body = line.encode()
-        size = sum(map(len, self._lines)) + len(body)
-        if self._lines and (self._weight + line.weight > MOST_VERSIONS or size > MOST_BYTES):
+        weight, size = self._weight + line.weight, self._size + len(body)
+        if self._lines and (weight > MOST_VERSIONS or size > MOST_BYTES):
             self._write()
         self._lines.append(body)
         self._weight += line.weight
+        self._size += len(body)
         self.totals.selected += line.weight
 
     def _write(self) -> None:
@@ -116,7 +125,7 @@ class Examiner:
         name = f"{self.terms.job.folder}batches/{self.name}-{self.totals.batches:06d}.jsonl"
         self.terms.store.write(name, b"".join(self._lines))
         self.totals.batches += 1
-        self._lines, self._weight = [], 0
+        self._lines, self._weight, self._size = [], 0, 0
 
     # -- keys
 

@@ -160,7 +160,11 @@ class JobBatch:
             return line.versions
         rules = [rule for held in contenders(configuration, line.key).values() for rule in held]
         markers = not self.reconciler.peers and any(rule.delete_markers for rule in rules)
-        listed = self.engine.source.versions(self.source_bucket, line.key)
+        listed = [
+            version
+            for version in self.engine.source.versions(self.source_bucket, line.key)
+            if line.means(version)
+        ]
         return select(job, line.key, listed, markers=markers)
 
     def _letter(self, key: str, version: ListedVersion) -> str:
@@ -175,9 +179,7 @@ class JobBatch:
             return None
         try:
             if job.kind is JobKind.BACKFILL:
-                return (
-                    self._restore(line, deadline) if job.repair else self._plan(job, line, configuration)
-                )
+                return self._restore(line, deadline) if job.repair else self._plan(job, line, configuration)
             return self.reconciler.run(job, line.key, configuration, deadline)
         except (KeyBusy, LeaseLost):
             return None

@@ -47,11 +47,13 @@ class Machine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """``manifest`` is that of the completion report; ``survey`` what is known of what was looked at."""
+    """``request`` is what was asked for, ``manifest`` that of the completion report, ``survey`` what is known
+    of what was looked at."""
 
+    request: Mapping[str, Any] | None
+    survey: Mapping[str, Any]
     summary: Summary | None
     manifest: Mapping[str, Any] | None
-    survey: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,7 @@ class JobControl:
 
     def start(self, job: Job) -> Run:
         """The job goes on if it did not end. Raises ``CannotStart``."""
-        self._check(job)
-        runs = self._runs(job.id)
-        if runs and runs[-1].running:
-            raise CannotStart(f"job {job.id} is running already")
+        self._check(job, self._runs(job.id))
         document = {"request": job_document(job), "job": job.id}
         for number in range(1, _MOST_RUNS):
             # The first name that is free: another job's run may have it, or another operator is quicker.
@@ -75,11 +74,14 @@ class JobControl:
                 return self._found(name)
         raise CannotStart(f"job {job.id} has been started {_MOST_RUNS} times: start one with another id")
 
-    def _check(self, job: Job) -> None:
+    def _check(self, job: Job, runs: Sequence[Run]) -> None:
+        if runs and runs[-1].running:
+            raise CannotStart(f"job {job.id} is running already")
         known = self._document(f"{job.folder}job.json")
         if known is not None and known != job_document(job):
             raise CannotStart(f"job {job.id} was asked for something else: leave the id out, or give another")
-        if self._document(f"{job.folder}report/summary.json") is not None:
+        # A run that failed writes a report as well, if it can.
+        if self._progress(job.id, runs[-1]).complete if runs else self._summary(job.id) is not None:
             raise CannotStart(
                 f"job {job.id} has ended, and does nothing again: leave the id out, or give another"
             )
@@ -121,7 +123,7 @@ class JobControl:
             job_id,
             run,
             batches=self.machine.batches(run.name),
-            surveyed=self._survey(job_id).get("totals", {}),
+            survey=self._survey(job_id),
             summary=self._summary(job_id) if not run.running else None,
         )
 
@@ -154,11 +156,12 @@ class JobControl:
 
     def report(self, job_id: str) -> JobReport:
         """Raises ``NoSuchJob``."""
-        manifest = self._document(f"{folder_of(job_id)}report/manifest.json")
-        report = JobReport(self._summary(job_id), manifest, self._survey(job_id))
-        if report == JobReport(None, None, {}) and not self._runs(job_id):
+        request, manifest = (
+            self._document(f"{folder_of(job_id)}{name}.json") for name in ("job", "report/manifest")
+        )
+        if request is None and not self._runs(job_id):
             raise NoSuchJob(job_id)
-        return report
+        return JobReport(request, self._survey(job_id), self._summary(job_id), manifest)
 
     def report_files(self, job_id: str) -> Iterator[tuple[str, bytes]]:
         """The files of the completion report, by their names in its folder."""

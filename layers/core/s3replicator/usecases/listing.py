@@ -491,7 +491,7 @@ class _Run:
         page = self._page_above(key, one.until)
         with self._gate:
             one.looked_at = False
-            # Others have waited for this, or have seen all there is.
+            # Others may look now.
             self._gate.notify_all()
             if page is None:
                 one.search = one.search.few_above(look.probe)

@@ -1,18 +1,21 @@
 """The beginning of a job: the listings of both sides are read side by side, by many threads, and what has to
 be done is written down in batches. Called again and again until it is done."""
 
+import gzip
+import io
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from s3replicator.decisions.job import InvalidJob, Job, job_document, parse_job
+from s3replicator.decisions.manifest import entries
 from s3replicator.decisions.prices import Load
 from s3replicator.decisions.selection import MOST_VERSIONS
 from s3replicator.ports import Clock, Configurations, JobStore, Ledger, Lister, Parallel
 from s3replicator.usecases.examine import Examiner, Terms, Totals
-from s3replicator.usecases.listing import Buckets, Checkpoint, Walk
+from s3replicator.usecases.listing import Buckets, Checkpoint, KeyVersions, Walk
 
 #: Nothing is begun in the last seconds of a call.
 _MARGIN: Final = 60.0
@@ -30,6 +33,7 @@ class Survey:
     clock: Clock
     parallel: Parallel
     workers: int
+    source_bucket: str
     peers: frozenset[str] = frozenset()
 
     def run(self, job_id: str, request: Mapping[str, Any] | None, deadline: float) -> dict[str, Any]:
@@ -38,8 +42,7 @@ class Survey:
         Raises ``InvalidJob``, also if the id is another job's, and ``RetryableError``.
         """
         job = self._begin(job_id, request)
-        place = f"{job.folder}survey.json"
-        checkpoint = _read(self.store.read(place))
+        checkpoint = _read(self.store.read(_place(job)))
         self._empty_batches_made_in_vain(job, checkpoint)
         terms = Terms(
             job=job,
@@ -50,15 +53,51 @@ class Survey:
             peers=self.peers,
             now=self.clock.now(),
         )
-        listers = (self.source, *self.destinations.values())
-        walk = Walk(Buckets(listers, job.prefix, MOST_VERSIONS), self.parallel, self.workers, self.clock)
-        reached = walk.run(
-            lambda name: Examiner(terms, name),
-            lambda reached: self.store.write(place, _document(reached)),
-            checkpoint,
-            deadline=deadline - _MARGIN,
-        )
+        if job.columns:
+            reached = self._read_manifest(terms, checkpoint, deadline - _MARGIN)
+        else:
+            listers = (self.source, *self.destinations.values())
+            buckets = Buckets(listers, job.prefix, MOST_VERSIONS)
+            reached = Walk(buckets, self.parallel, self.workers, self.clock).run(
+                lambda name: Examiner(terms, name),
+                lambda reached: self._save(job, reached),
+                checkpoint,
+                deadline=deadline - _MARGIN,
+            )
         return {"done": reached.finished, "batches": _totals(reached)["batches"]}
+
+    def _save(self, job: Job, checkpoint: Checkpoint) -> None:
+        self.store.write(_place(job), _document(checkpoint))
+
+    def _read_manifest(self, terms: Terms, checkpoint: Checkpoint, deadline: float) -> Checkpoint:
+        """File by file. One that was not read to its end is read again from its beginning."""
+        job = terms.job
+        for name in self.store.names(f"{job.folder}manifest/"):
+            short = name.rpartition("/")[2].partition(".")[0]
+            if short in checkpoint.memos:
+                continue
+            if self.clock.now() > deadline:
+                return checkpoint
+            examiner, nothing = Examiner(terms, short), [KeyVersions("")] * len(terms.destinations)
+            for entry in entries(self._lines(name), job.columns, self.source_bucket):
+                if entry.versions:
+                    examiner.key(entry.key, [KeyVersions(entry.key, entry.versions), *nothing])
+                else:
+                    examiner.named(entry.key, entry.ids)
+            memos = {**checkpoint.memos, short: examiner.flush()}
+            checkpoint = replace(checkpoint, memos=memos)
+            self._save(job, checkpoint)
+        checkpoint = replace(checkpoint, todo=())
+        self._save(job, checkpoint)
+        return checkpoint
+
+    def _lines(self, name: str) -> Iterator[str]:
+        body = self.store.read(name) or b""
+        if name.endswith(".gz"):
+            with gzip.open(io.BytesIO(body), "rt", encoding="utf-8", newline="") as lines:
+                yield from lines
+        else:
+            yield from io.StringIO(body.decode(), newline="")
 
     def _begin(self, job_id: str, request: Mapping[str, Any] | None) -> Job:
         known = self.store.read(f"{parse_job(job_id, {'Kind': 'backfill'}).folder}job.json")
@@ -80,6 +119,10 @@ class Survey:
             memo = checkpoint.memos.get(of_range)
             if memo is None or int(number) >= memo["totals"]["batches"]:
                 self.store.write(name, b"")
+
+
+def _place(job: Job) -> str:
+    return f"{job.folder}survey.json"
 
 
 def _totals(checkpoint: Checkpoint) -> dict[str, int]:

@@ -1,0 +1,190 @@
+"""Existing objects and lost events, by the deployed state machine."""
+
+import json
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+
+from s3replicator.adapters.bucket_listing import S3Lister
+from s3replicator.decisions.versions import Kind
+from tests.e2e.convergence import differences
+from tests.e2e.deployments import Deployment
+from tests.e2e.world import World, wait_until
+
+SOURCE: Final = "e2e-backfill-source"
+REPLICAS: Final = "e2e-backfill-replicas"
+KEYS: Final = 2000
+MOST_VERSIONS: Final = 30
+#: How long a whole job may take, in seconds.
+LONG: Final = 300.0
+
+
+@pytest.fixture(scope="module")
+def filled(world_of_all: World) -> World:
+    """A stack that was deployed when its source was full already."""
+    first = world_of_all
+    for bucket in (SOURCE, REPLICAS):
+        first.make_bucket(bucket)
+    fill(first, random.Random(4))
+    deployed = Deployment(first, "backfilled").create(SourceBucket=SOURCE, Destinations=REPLICAS).deployed()
+    return World(deployed)
+
+
+@pytest.fixture(scope="module")
+def world_of_all(stack: Any) -> World:
+    return World(stack)
+
+
+def fill(world: World, chance: random.Random) -> None:
+    """Keys of one version mostly; some with many, delete markers between and above them."""
+
+    def history(number: int, versions: int, seed: int) -> None:
+        own, key = random.Random(seed), f"{number % 7}/{number:05}/ü+%.txt"
+        for version in range(versions):
+            if version and own.random() < 0.15:
+                world.s3.delete_object(Bucket=SOURCE, Key=key)
+            else:
+                world.s3.put_object(Bucket=SOURCE, Key=key, Body=f"{key} {version}".encode())
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(KEYS):
+            versions = MOST_VERSIONS if number % 100 == 0 else chance.choice((1, 1, 1, 2, 3))
+            pool.submit(history, number, versions, chance.randrange(1 << 30))
+
+
+def start(world: World, job: str, execution: str | None = None, **request: Any) -> str:
+    machine = world.stack.outputs["BackfillStateMachineArn"]
+    answer = world.client("stepfunctions").start_execution(
+        stateMachineArn=machine,
+        name=execution or job,
+        input=json.dumps({"job": job, "request": {"Kind": "backfill", **request}}),
+    )
+    return str(answer["executionArn"])
+
+
+def end(world: World, execution: str) -> None:
+    states = world.client("stepfunctions")
+
+    def status() -> str | None:
+        told = states.describe_execution(executionArn=execution)
+        return None if told["status"] == "RUNNING" else f"{told['status']} {told.get('cause', '')}"
+
+    ended = wait_until(status, "the job has ended", LONG)
+    assert ended.startswith("SUCCEEDED"), ended
+
+
+def summary(world: World, job: str) -> dict[str, Any]:
+    name = f"jobs/{job}/report/summary.json"
+    body = world.s3.get_object(Bucket=world.stack.outputs["ControlBucketName"], Key=name)["Body"]
+    told: dict[str, Any] = json.loads(body.read())
+    return told
+
+
+def histories(world: World, bucket: str, prefix: str = "") -> dict[str, list[str]]:
+    """By key: content or "marker" of every version, newest first."""
+    found: dict[str, list[str]] = defaultdict(list)
+    lister, after = S3Lister(world.s3, bucket, source=False), None
+    while True:
+        page = lister.page(prefix, after)
+        for key, version in page.versions:
+            found[key].append("marker" if version.kind is Kind.MARKER else version.etag)
+        if page.after is None:
+            return found
+        after = page.after
+
+
+@contextmanager
+def written_to_meanwhile(world: World, keys: list[str]) -> Iterator[None]:
+    chance, going_on = random.Random(5), [True]
+
+    def write() -> None:
+        while going_on:
+            key = chance.choice(keys)
+            world.put(key, f"{key} live {chance.random()}".encode())
+            time.sleep(0.05)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            yield
+        finally:
+            going_on.clear()
+            writing.result()
+
+
+def test_everything_that_was_there_arrives_while_others_write(filled: World) -> None:
+    keys = sorted(histories(filled, SOURCE))
+    assert len(keys) == KEYS
+    with written_to_meanwhile(filled, keys):
+        end(filled, start(filled, "everything"))
+    told = summary(filled, "everything")
+    assert told["statuses"]["FAILED"] == told["statuses"]["PENDING"] == 0
+
+    wait_until(
+        lambda: histories(filled, SOURCE, "0/") == histories(filled, REPLICAS, "0/"), "0/ is equal", LONG
+    )
+    assert histories(filled, SOURCE) == histories(filled, REPLICAS)
+    for key in random.Random(6).sample(keys, 20):
+        assert differences(filled, REPLICAS, key, version_deletes=False) == []
+
+    end(filled, start(filled, "again"))
+    assert summary(filled, "again")["survey"]["selected"] == 0
+
+
+def test_a_run_that_is_killed_again_and_again_ends_right(filled: World) -> None:
+    """Stopped at a random moment ten times; nothing is copied twice."""
+    chance, states = random.Random(7), filled.client("stepfunctions")
+    with withheld(filled):
+        keys = [f"killed/{number:03}" for number in range(300)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda key: [filled.put(key, b"1"), filled.put(key, b"2")], keys))
+    for attempt in range(10):
+        execution = start(filled, "killed", f"killed-{attempt}", Prefix="killed/")
+        time.sleep(chance.uniform(0.1, 2.5))
+        states.stop_execution(executionArn=execution)
+    end(filled, start(filled, "killed", "killed-last", Prefix="killed/"))
+
+    assert summary(filled, "killed")["statuses"] == {
+        "SUCCEEDED": 600,
+        "FAILED": 0,
+        "SKIPPED": 0,
+        "PENDING": 0,
+    }
+    assert histories(filled, SOURCE, "killed/") == histories(filled, REPLICAS, "killed/")
+
+
+@contextmanager
+def withheld(world: World) -> Iterator[None]:
+    """No event of what happens meanwhile is ever sent."""
+    kept: Any = world.s3.get_bucket_notification_configuration(Bucket=world.source)
+    del kept["ResponseMetadata"]
+    world.s3.put_bucket_notification_configuration(Bucket=world.source, NotificationConfiguration={})
+    try:
+        yield
+    finally:
+        world.s3.put_bucket_notification_configuration(Bucket=world.source, NotificationConfiguration=kept)
+
+
+def test_what_events_missed_is_found_and_brought_over(filled: World) -> None:
+    """One in ten events is lost."""
+    keys = [f"lossy/{number:03}" for number in range(100)]
+    for number, key in enumerate(keys):
+        if number % 10:
+            filled.put(key, b"content")
+    with withheld(filled):
+        for key in keys[::10]:
+            filled.put(key, b"content")
+    wait_until(lambda: len(histories(filled, REPLICAS, "lossy/")) == 90, "the others have arrived")
+
+    end(filled, start(filled, "lossy", Kind="reconcile", Prefix="lossy/"))
+
+    assert summary(filled, "lossy")["findings"] == {"Missing": 10}
+    assert histories(filled, SOURCE, "lossy/") == histories(filled, REPLICAS, "lossy/")
+    end(filled, start(filled, "lossy-again", Kind="reconcile", Prefix="lossy/"))
+    assert summary(filled, "lossy-again")["findings"] == {}
