@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import iam, s3
+from ministack.services import eventbridge, iam, lambda_svc, s3, stepfunctions
 from ministack.services.cloudformation import provisioners
 
 # The corrections replace parts of this version: another one is looked at before it is used.
@@ -213,6 +214,77 @@ def keep_what_uploads_are_given() -> None:
     s3._complete_multipart_upload = complete_with_headers
 
 
+def name_errors_by_their_class() -> None:
+    """An error that a function raises is known by the name of its class, and so do states retry it. The
+    emulator calls every one Runtime.HandlerError; the class stands in the traceback it logs."""
+    execute = lambda_svc._execute_function_warm
+    raised = re.compile(r"^Traceback .*:\n(?:[ \t].*\n)+(?:\w+\.)*(\w+)", re.MULTILINE)
+
+    def named(*given: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = execute(*given)
+        body = answer["body"]
+        if answer.get("error") and body["errorType"] == "Runtime.HandlerError":
+            # Of errors raised from others the last one is what was raised.
+            body["errorType"] = (raised.findall(answer["log"]) or [body["errorType"]])[-1]
+        return answer
+
+    lambda_svc._execute_function_warm = named
+
+
+def take_concurrency_from_a_path() -> None:
+    """A map may take its MaxConcurrency from its input; the emulator then begins 64 children at once."""
+    run = stepfunctions._run_distributed_map
+
+    def run_with_number(state: dict[str, Any], given: Any, effective: Any, *rest: Any) -> Any:
+        if "MaxConcurrencyPath" in state:
+            most = stepfunctions._resolve_path(state["MaxConcurrencyPath"], effective)
+            state = {**state, "MaxConcurrency": most}
+        return run(state, given, effective, *rest)
+
+    stepfunctions._run_distributed_map = run_with_number
+
+
+def end_what_a_stopped_execution_has_begun() -> None:
+    """With an execution end the children of its maps, and what waits to be tried again. The emulator's go on,
+    and their errors make of an execution that was stopped one that has failed."""
+    execute, invoke = stepfunctions._execute_task, stepfunctions._invoke_resource_with_timeout
+    fail = stepfunctions._fail_execution
+    parent: ContextVar[str] = ContextVar("parent")
+
+    def execute_for(state: Any, given: Any, execution: Any, context: dict[str, Any]) -> Any:
+        parent.set(context["Execution"]["Id"])
+        return execute(state, given, execution, context)
+
+    def invoke_unless_stopped(*given: Any) -> Any:
+        if stepfunctions._executions[parent.get()]["status"] != "RUNNING":
+            raise stepfunctions._ExecutionError("Stopped", "the execution has been stopped")
+        return invoke(*given)
+
+    def fail_unless_stopped(execution: dict[str, Any], *why: str) -> None:
+        if execution["status"] == "RUNNING":
+            fail(execution, *why)
+
+    stepfunctions._execute_task = execute_for
+    stepfunctions._invoke_resource_with_timeout = invoke_unless_stopped
+    stepfunctions._fail_execution = fail_unless_stopped
+
+
+def start_named_executions_on_a_schedule() -> None:
+    """A schedule can have any request of any service for its target, and a word for its own turn in it; the
+    emulator knows neither. Only this one request is used."""
+    send = eventbridge._invoke_target
+
+    def send_or_start(target: dict[str, Any], event: dict[str, Any], *rest: Any) -> None:
+        if not target["Arn"].endswith(":scheduler:::aws-sdk:sfn:startExecution"):
+            send(target, event, *rest)
+            return
+        turn = event["EventId"].replace("-", "")[:16]
+        asked = json.loads(target["Input"].replace("<aws.scheduler.execution-id>", turn))
+        stepfunctions._start_execution({name[0].lower() + name[1:]: value for name, value in asked.items()})
+
+    eventbridge._invoke_target = send_or_start
+
+
 def main() -> None:
     installed = version("ministack")
     assert installed == VERSION, f"MiniStack {installed} is not the {VERSION} this was written for"
@@ -225,6 +297,10 @@ def main() -> None:
     name_who_did_it()
     copy_as_the_headers_say()
     keep_what_uploads_are_given()
+    name_errors_by_their_class()
+    take_concurrency_from_a_path()
+    end_what_a_stopped_execution_has_begun()
+    start_named_executions_on_a_schedule()
     port = int(os.environ["GATEWAY_PORT"])
 
     # Held until this process is gone, however it goes: who finds it free knows nothing runs here.

@@ -97,15 +97,58 @@ def object_at_source(parser: argparse.ArgumentParser) -> None:
 
 
 def _url(text: str) -> tuple[str, str]:
-    try:
-        # The shell's bytes: keys are UTF-8, whatever this terminal's encoding is.
-        url = os.fsencode(text).decode()
-    except UnicodeDecodeError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as keys in S3 are") from None
+    url = key_text(text)
     bucket, _, key = url.removeprefix(_SCHEME).partition("/")
     if not url.startswith(_SCHEME) or not bucket or not key:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form s3://bucket/key")
     return bucket, key
+
+
+def key_text(text: str) -> str:
+    """The value of an option: a key, or a part of one."""
+    try:
+        # The shell's bytes: keys are UTF-8, whatever this terminal's encoding is.
+        return os.fsencode(text).decode()
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as keys in S3 are") from None
+
+
+def positive(text: str) -> int:
+    """The value of an option."""
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def moment_given(text: str) -> float:
+    """The value of an option: a time, in UTC if it does not say otherwise; in seconds since the epoch."""
+    try:
+        given = datetime.fromisoformat(text)
+        return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-01-31T12:00:00Z") from None
+
+
+_UNITS: Final = {"": 1, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "TIB": 1024**4}
+
+
+def size_given(text: str) -> int:
+    """The value of an option: a number of bytes."""
+    digits = text.rstrip("KMGTiBkmgtb")
+    unit = _UNITS.get(text[len(digits) :].strip().upper())
+    if unit is None or not digits.isascii() or not digits.strip().isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 1048576 or 1MiB")
+    return int(digits) * unit
+
+
+def said_yes(given: argparse.Namespace, question: str) -> bool:
+    """Whether to do it: ``--yes`` was given, or whoever sits at the terminal says so."""
+    if given.yes:
+        return True
+    if given.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        note("Nothing is done without --yes")
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def some_destinations(parser: argparse.ArgumentParser) -> None:
@@ -189,5 +232,5 @@ def size(octets: int | None) -> str | None:
     return f"{amount / 1024:.1f} TiB"
 
 
-def plural(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def plural(count: int, what: str, many: str | None = None) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {many or f'{what}s'}"

@@ -2,14 +2,12 @@
 
 import argparse
 import json
-import sys
-from pathlib import Path
 from typing import Any, Final
 
+from s3rctl import config_change
 from s3rctl.common import (
     DONE,
     NOT_DONE,
-    CannotWork,
     Commands,
     command,
     complain,
@@ -23,8 +21,9 @@ from s3rctl.common import (
     print_table,
     safe,
 )
+from s3rctl.config_file import read_file, refuse, unknown
 from s3replicator.adapters.configuration_document import parse
-from s3replicator.adapters.configuration_object import Overtaken, Stored
+from s3replicator.adapters.configuration_object import Stored
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration, Rule
 from s3replicator.decisions.versions import Tag
 
@@ -41,22 +40,11 @@ Exits with 1 if the document is invalid, and says which field is wrong and what 
 cannot be read."""
 
 _SHOW: Final = """\
-Prints the document as it was written, and on standard error which version of it that is.
+Prints the document as it was written, and on standard error which version of it that is. With --version-id
+a former one is shown.
 
-Exits with 1 if none has been written, or if the one in force is invalid: then the functions work with the
-last good one they have seen."""
-
-_PUT: Final = """\
-Checks the document first. It is refused if it is invalid, or if a rule names a bucket that is not a
-destination of the stack, or the source itself.
-
-This changes what is replicated from now on, at once and without asking for --yes: the command line says it
-all, and `s3rctl config show` and the control bucket's versions tell the way back. Objects that are there
-already are not touched. Two people never overwrite each other's work without noticing: the document is
-written only in the place of the one that was read, and with --replacing only in the place of the version
-that you started from.
-
-Exits with 1 if nothing was written."""
+Exits with 1 if none has been written, or if it is invalid. If the one in force is, the functions work with
+the last good one they have seen."""
 
 
 def add_to(commands: Commands) -> None:
@@ -81,56 +69,29 @@ def add_to(commands: Commands) -> None:
         "show",
         summary="show the replication configuration in force",
         description=_SHOW,
-        examples="  s3rctl config show\n  s3rctl config show > rules.json",
+        examples="  s3rctl config show\n  s3rctl config show > rules.json\n"
+        "  s3rctl config show --version-id 3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
     )
+    show.add_argument("--version-id", metavar="VERSION", help="this version, instead of the one in force")
     show.set_defaults(run=run_show)
-    put = command(
-        own,
-        "put",
-        summary="put a replication configuration in force",
-        description=_PUT,
-        examples="  s3rctl config put rules.json\n"
-        "  s3rctl config put rules.json --replacing 3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
-    )
-    put.add_argument("file", metavar="FILE", help="a file, or - for standard input")
-    put.add_argument(
-        "--replacing",
-        metavar="VERSION",
-        help="write only if this version, as `config show` told it, is still in force",
-    )
-    put.set_defaults(run=run_put)
-
-
-def _read(name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise CannotWork(f"{name} cannot be read: {error.strerror}") from error
+    config_change.add_to(own)
 
 
 # -- validate
 
 
 def run_validate(given: argparse.Namespace) -> int:
-    body = _read(given.file)
+    body = read_file(given.file)
     try:
         configuration = parse(body)
     except InvalidConfiguration as error:
-        return _refuse(given, error)
+        return refuse(given, given.file, error)
     if given.json:
         print_json({"valid": True, "rules": [_rule_document(rule) for rule in configuration.rules]})
     else:
         print(safe(f"{given.file}: valid, {plural(len(configuration.rules), 'rule')}"))
         _print_rules(configuration)
     return DONE
-
-
-def _refuse(given: argparse.Namespace, error: InvalidConfiguration) -> int:
-    if given.json:
-        print_json({"valid": False, "code": error.code, "field": error.field, "problem": error.problem})
-    else:
-        complain(f"{given.file}: {error}")
-    return NOT_DONE
 
 
 def _print_rules(configuration: Configuration) -> None:
@@ -183,7 +144,9 @@ def _tag_document(tag: Tag) -> dict[str, str]:
 def run_show(given: argparse.Namespace) -> int:
     operator = connect(given)
     where = operator.configuration()
-    stored = where.read()
+    stored = where.read(given.version_id)
+    if stored is None and given.version_id is not None:
+        return unknown(given.version_id)
     if stored is None:
         complain(f"{where.uri} does not exist: nothing is replicated until `s3rctl config put FILE`")
         return NOT_DONE
@@ -198,7 +161,8 @@ def run_show(given: argparse.Namespace) -> int:
         note(f"{where.uri}, version {stored.version_id}, written at {moment(stored.written)}")
         print(stored.body.decode(errors="backslashreplace").rstrip("\n"))
     if problem is not None:
-        complain(f"the configuration in force cannot be used: {problem}")
+        which = "in force" if given.version_id is None else "shown"
+        complain(f"the configuration {which} cannot be used: {problem}")
     return DONE if problem is None else NOT_DONE
 
 
@@ -214,43 +178,3 @@ def _stored_document(uri: str, stored: Stored, problem: str | None) -> dict[str,
         "problem": problem,
         "document": document,
     }
-
-
-# -- put
-
-
-def run_put(given: argparse.Namespace) -> int:
-    body = _read(given.file)
-    operator = connect(given)
-    stack, where = operator.stack, operator.configuration()
-    try:
-        configuration = parse(body, stack.source_bucket)
-        stack.check(configuration)
-    except InvalidConfiguration as error:
-        return _refuse(given, error)
-    former = where.read()
-    if given.replacing not in (None, former.version_id if former else None):
-        in_force = f"version {former.version_id}" if former else "none at all"
-        complain(f"not written: version {given.replacing} is no longer in force, but {in_force}")
-        return NOT_DONE
-    if former is not None and former.body == body:
-        return _tell(given, former.version_id, written=False, seconds=stack.configuration_cache)
-    try:
-        version_id = where.replace(former, body)
-    except Overtaken:
-        complain(
-            "not written: somebody else has written another configuration this moment;"
-            " see `s3rctl config show`, and put yours again if it is still right"
-        )
-        return NOT_DONE
-    return _tell(given, version_id, written=True, seconds=stack.configuration_cache)
-
-
-def _tell(given: argparse.Namespace, version_id: str, *, written: bool, seconds: int) -> int:
-    if given.json:
-        print_json({"versionId": version_id, "written": written, "inUseWithinSeconds": seconds})
-    elif written:
-        print(f"Written as version {version_id}; in use within {plural(seconds, 'second')}")
-    else:
-        print(f"Nothing to write: version {version_id}, which is in force, says the same")
-    return DONE

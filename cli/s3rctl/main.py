@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from s3rctl import breaker, config, parked, settle, status
+from s3rctl import backfill, breaker, config, failed, parked, reconcile, settle, status
 from s3rctl.common import (
     CANNOT_WORK,
     INTERRUPTED,
@@ -32,6 +32,9 @@ examples:
   s3rctl status s3://my-bucket/some/key
   s3rctl settle s3://my-bucket/some/key
   s3rctl config validate rules.json
+  s3rctl backfill start --dry-run --yes --watch
+  s3rctl reconcile start --yes --watch
+  s3rctl failed count
   s3rctl parked list
   s3rctl parked retry --reason DstPutObjectNotPermitted --yes
   s3rctl breaker show
@@ -60,7 +63,10 @@ def parser() -> argparse.ArgumentParser:
     status.add_to(commands)
     settle.add_to(commands)
     config.add_to(commands)
+    failed.add_to(commands)
     parked.add_to(commands)
+    backfill.add_to(commands)
+    reconcile.add_to(commands)
     breaker.add_to(commands)
     return top
 

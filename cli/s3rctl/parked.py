@@ -18,6 +18,7 @@ from s3rctl.common import (
     moment,
     note,
     plural,
+    positive,
     print_json,
     print_table,
     safe,
@@ -82,7 +83,7 @@ def add_to(commands: Commands) -> None:
     _filters(listing)
     listing.add_argument(
         "--limit",
-        type=_positive,
+        type=positive,
         default=1000,
         metavar="N",
         help="list at most N messages (default: %(default)s)",
@@ -126,12 +127,6 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do it, instead of saying what would be done")
     # To refuse a selection that contradicts itself the way argparse refuses anything else.
     parser.set_defaults(refuse=parser.error)
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 # -- list and show

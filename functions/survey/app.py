@@ -19,10 +19,15 @@ def function() -> job_wiring.Surveyor:
 def handler(event: dict[str, Any], context: invocation.LambdaContext) -> dict[str, Any]:
     """``event``: {"step": "survey", "job": id, "request": document}; the answer: {"done", "batches"}. Or
     {"step": "report", "job": id, "attempt": from 0}; the answer: {"done", "wait": whole seconds, "attempt":
-    of the next call}."""
+    of the next call, "failed": how many batches have}."""
     if event["step"] == "survey":
         until = invocation.deadline(context)
         return function().survey.run(event["job"], event["request"], until)
     reported = function().finish.run(event["job"], event["attempt"])
     # A state that waits takes whole seconds, and cannot count.
-    return {"done": reported["done"], "wait": math.ceil(reported["wait"]), "attempt": event["attempt"] + 1}
+    return {
+        "done": reported["done"],
+        "wait": math.ceil(reported["wait"]),
+        "attempt": event["attempt"] + 1,
+        "failed": reported["failed"],
+    }

@@ -76,7 +76,7 @@ def end(world: World, execution: str) -> None:
         return None if told["status"] == "RUNNING" else f"{told['status']} {told.get('cause', '')}"
 
     ended = wait_until(status, "the job has ended", LONG)
-    assert ended.startswith("SUCCEEDED"), ended
+    assert str(ended).startswith("SUCCEEDED"), ended
 
 
 def summary(world: World, job: str) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import boto3
 import botocore.handlers
 import pytest
 from botocore.response import StreamingBody
+from moto.stepfunctions.models import stepfunctions_backends
 
 from s3rctl.main import main
 from tests.functional.world import (
@@ -60,8 +62,8 @@ class Tool:
         return Answer(code, *self.capsys.readouterr())
 
 
-def deploy(world: World, name: str = STACK) -> None:
-    """Give the world's buckets, queues and table a stack whose outputs name them."""
+def deploy(world: World, name: str = STACK, **more: str) -> None:
+    """Give the world's buckets, queues and table a stack whose outputs name them, and what ``more`` does."""
     outputs = {
         "SourceBucketName": SOURCE,
         "DestinationBuckets": ",".join(f"{name}:{region}" for name, region in DESTINATIONS.items()),
@@ -69,7 +71,9 @@ def deploy(world: World, name: str = STACK) -> None:
         "ControlBucketName": CONTROL,
         "IngestQueueUrl": world.queues["ingest"],
         "ParkedQueueUrl": world.queues["parked"],
+        "DeadLetterQueueUrl": world.queues["dead-letter"],
         "RetryFunctionName": "retry",
+        **more,
     }
     template = {
         "Parameters": {"ConfigurationCacheSeconds": {"Type": "Number", "Default": CACHE_SECONDS}},
@@ -133,3 +137,68 @@ def answering(function: Callable[[Event], LambdaAnswer] = run_handler) -> Iterat
         yield asked
     finally:
         _function = None
+
+
+# -- Step Functions: the mocked one starts and stops executions, and a test says how they get on.
+
+
+@dataclass
+class Machine:
+    """The state machine that does the jobs. ``batches``: the item counts of an execution's map run, and
+    whether it is running; by the execution's name."""
+
+    arn: str
+    batches: dict[str, tuple[dict[str, int], bool]] = field(default_factory=dict)
+
+    def started(self) -> dict[str, Event]:
+        """What each execution was given, by name, the oldest first."""
+        return {execution.name: json.loads(execution.execution_input) for execution in self._executions()}
+
+    def end(self, name: str, status: str = "SUCCEEDED", error: str | None = None) -> None:
+        [execution] = [each for each in self._executions() if each.name == name]
+        execution.status, execution.error, execution.stop_date = status, error, datetime.now(UTC)
+
+    def work(self, name: str, total: int, *, running: bool = True, **counts: int) -> None:
+        """Counts as Step Functions has them: succeeded, failed, timedOut, aborted, ..."""
+        zero = dict.fromkeys(("succeeded", "failed", "timedOut", "aborted"), 0)
+        self.batches[name] = {**zero, "total": total, **counts}, running
+
+    def _executions(self) -> list[Any]:
+        _, _, _, region, account, _, _ = self.arn.split(":")
+        machines = stepfunctions_backends[account][region].state_machines
+        found: list[Any] = next(machine.executions for machine in machines if machine.arn == self.arn)
+        return found
+
+
+def make_machine(name: str = "jobs") -> Machine:
+    answer = boto3.client("stepfunctions").create_state_machine(
+        name=name,
+        definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
+        roleArn="arn:aws:iam::123456789012:role/jobs",
+    )
+    machine = Machine(answer["stateMachineArn"])
+    _machines[:] = [machine]
+    return machine
+
+
+_machines: list[Machine] = []
+
+
+def _list_map_runs(params: dict[str, Any], **_: Any) -> tuple[SimpleNamespace, dict[str, Any]] | None:
+    name = json.loads(params["body"])["executionArn"].rpartition(":")[2]
+    [machine] = _machines
+    run = {"mapRunArn": name, "startDate": datetime.now(UTC)}
+    return SimpleNamespace(status_code=200), {"mapRuns": [run] if name in machine.batches else []}
+
+
+def _describe_map_run(params: dict[str, Any], **_: Any) -> tuple[SimpleNamespace, dict[str, Any]] | None:
+    [machine] = _machines
+    counts, running = machine.batches[json.loads(params["body"])["mapRunArn"]]
+    status = "RUNNING" if running else "SUCCEEDED"
+    return SimpleNamespace(status_code=200), {"status": status, "itemCounts": counts}
+
+
+botocore.handlers.BUILTIN_HANDLERS += [
+    ("before-call.sfn.ListMapRuns", _list_map_runs),
+    ("before-call.sfn.DescribeMapRun", _describe_map_run),
+]

@@ -32,6 +32,7 @@ def commands(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterato
 
 ALL = dict(commands(parser()))
 LEAVES = {path: own for path, own in ALL.items() if not dict(commands(own))}
+JOB_COMMANDS = {"start": [], "watch": ["id"], "list": [], "stop": ["id"], "report": ["id"]}
 NEED_A_STACK = [
     ["status", f"s3://{SOURCE}/key"],
     ["config", "show"],
@@ -43,6 +44,12 @@ NEED_A_STACK = [
     ["settle", f"s3://{SOURCE}/key"],
     ["breaker", "show"],
     ["breaker", "close", "--yes"],
+    ["config", "history"],
+    ["config", "rollback", "version"],
+    *([kind, name, *given] for kind in ("backfill", "reconcile") for name, given in JOB_COMMANDS.items()),
+    ["failed", "list"],
+    ["failed", "count"],
+    ["failed", "retry", "--all"],
 ]
 
 
@@ -58,7 +65,9 @@ def s3rctl(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 def test_the_commands_of_this_release() -> None:
     assert {" ".join(path) for path in LEAVES} == {
         *("status", "settle"),
-        *("config validate", "config show", "config put"),
+        *("config validate", "config show", "config put", "config history", "config rollback"),
+        *(f"{kind} {name}" for kind in ("backfill", "reconcile") for name in JOB_COMMANDS),
+        *("failed list", "failed count", "failed retry"),
         *("parked list", "parked show", "parked retry", "parked drop"),
         *("breaker show", "breaker close"),
     }
@@ -90,7 +99,8 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
 
 WRONG = [
     *([], ["config"], ["parked"], ["breaker"], ["nonsense"], ["status"], ["settle"]),
-    *(["config", "put"], ["breaker", "show", "--yes"]),
+    *(["config", "put"], ["breaker", "show", "--yes"], ["backfill"], ["backfill", "watch"]),
+    *(["reconcile", "report", "a/b"], ["failed"], ["failed", "list", "--limit", "0"], ["config", "rollback"]),
 ]
 
 

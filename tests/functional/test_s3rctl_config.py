@@ -261,3 +261,137 @@ def test_a_write_names_what_it_replaces(world: World) -> None:
         with pytest.raises(Overtaken):
             where.replace(outdated, b"another")
     assert in_force(world) == b"one"
+
+
+# -- history and rollback
+
+
+def put(s3rctl: Tool, file: Path, *buckets: str, **rule: Any) -> str:
+    """A document in force; its version."""
+    file.write_text(json.dumps(document(*buckets, **rule)))
+    version: str = s3rctl("config", "put", str(file), "--json").json["versionId"]
+    return version
+
+
+def test_every_version_is_listed_the_newest_first(world: World, s3rctl: Tool, file: Path) -> None:
+    put(s3rctl, file, ONE)
+    newest = put(s3rctl, file, TWO)
+    # What only begins like the document is none of its versions.
+    world.s3.put_object(Bucket=CONTROL, Key=f"{OBJECT_KEY}.old", Body=b"")
+    told = s3rctl("config", "history", "--json")
+    assert told.code == 0
+    assert (told.json["uri"], told.json["complete"]) == (f"s3://{CONTROL}/{OBJECT_KEY}", True)
+    first, *others = told.json["versions"]
+    assert first == {
+        "versionId": newest,
+        "written": first["written"],
+        "bytes": len(file.read_bytes()),
+        "deleted": False,
+        "inForce": True,
+    }
+    assert len(others) == 2
+    assert not any(version["inForce"] for version in others)
+    heading, line, *_ = s3rctl("config", "history").out.splitlines()
+    assert heading.split() == ["VERSION", "WRITTEN", "SIZE", "STATE"]
+    assert newest in line
+    assert line.endswith("in force")
+
+
+def test_a_history_can_be_short_and_says_so(s3rctl: Tool, file: Path) -> None:
+    put(s3rctl, file, ONE)
+    answer = s3rctl("config", "history", "--limit", "1", "--json")
+    assert len(answer.json["versions"]) == 1
+    assert answer.json["complete"] is False
+    assert "There are 1 older ones: --limit 2" in answer.err
+
+
+def test_a_deleted_document_has_a_history(world: World, s3rctl: Tool) -> None:
+    world.s3.delete_object(Bucket=CONTROL, Key=OBJECT_KEY)
+    newest, former = s3rctl("config", "history", "--json").json["versions"]
+    assert (newest["deleted"], newest["bytes"], newest["inForce"]) == (True, None, True)
+    assert (former["deleted"], former["inForce"]) == (False, False)
+    assert "deleted" in s3rctl("config", "history").out
+    assert s3rctl("config", "rollback", former["versionId"], "--yes").code == 0
+    assert s3rctl("config", "show").code == 0
+    assert s3rctl("config", "rollback", newest["versionId"], "--yes").code == 1
+
+
+def test_where_none_was_written_there_is_no_history(world: World, s3rctl: Tool) -> None:
+    for version in world.s3.list_object_versions(Bucket=CONTROL)["Versions"]:
+        world.s3.delete_object(Bucket=CONTROL, Key=version["Key"], VersionId=version["VersionId"])
+    answer = s3rctl("config", "history")
+    assert answer.code == 1
+    assert "does not exist" in answer.err
+    assert s3rctl("config", "history", "--json").json["versions"] == []
+
+
+def test_a_former_version_is_shown(s3rctl: Tool, file: Path) -> None:
+    former = put(s3rctl, file, ONE)
+    body = file.read_text()
+    put(s3rctl, file, TWO)
+    answer = s3rctl("config", "show", "--version-id", former)
+    assert answer.code == 0
+    assert answer.out.rstrip("\n") == body
+    assert former in answer.err
+    missing = s3rctl("config", "show", "--version-id", "no-such-version")
+    assert missing.code == 1
+    assert "config history" in missing.err
+
+
+def test_a_former_version_is_written_anew(world: World, s3rctl: Tool, file: Path) -> None:
+    former = put(s3rctl, file, ONE)
+    body = file.read_bytes()
+    put(s3rctl, file, TWO)
+    before = history(world)
+    told = s3rctl("config", "rollback", former, "--yes", "--json")
+    assert told.code == 0
+    assert told.json["written"] is True
+    assert told.json["versionId"] != former
+    assert in_force(world) == body
+    assert history(world) == before + 1
+    again = s3rctl("config", "rollback", former, "--yes", "--json")
+    assert (again.code, again.json["written"]) == (0, False)
+
+
+def test_nothing_is_brought_back_without_yes(world: World, s3rctl: Tool, file: Path) -> None:
+    former = put(s3rctl, file, ONE)
+    put(s3rctl, file, TWO)
+    before = history(world)
+    answer = s3rctl("config", "rollback", former)
+    assert (answer.code, answer.out) == (0, "")
+    for told in (former, f"to-{ONE}", "Nothing is done without --yes"):
+        assert told in answer.err
+    told = s3rctl("config", "rollback", former, "--json").json
+    assert told == {"versionId": former, "written": False}
+    assert history(world) == before
+
+
+@pytest.mark.parametrize("body", [b"no json", json.dumps(document("unknown")).encode()])
+def test_a_version_that_cannot_be_used_is_not_brought_back(world: World, s3rctl: Tool, body: bytes) -> None:
+    answer = world.s3.put_object(Bucket=CONTROL, Key=OBJECT_KEY, Body=body)
+    world.configure(document(ONE))
+    before = history(world)
+    refused = s3rctl("config", "rollback", answer["VersionId"])
+    assert refused.code == 1
+    assert f"version {answer['VersionId']}: " in refused.err
+    assert history(world) == before
+
+
+def test_a_version_is_brought_back_only_in_the_place_of_the_one_that_was_seen(
+    world: World, s3rctl: Tool, file: Path
+) -> None:
+    former, seen = put(s3rctl, file, ONE), put(s3rctl, file, TWO)
+    put(s3rctl, file, ONE, TWO)
+    before = in_force(world)
+    answer = s3rctl("config", "rollback", former, "--replacing", seen, "--yes")
+    assert answer.code == 1
+    assert seen in answer.err
+    assert in_force(world) == before
+
+
+def test_a_version_nobody_wrote_is_said_to_be_unknown(world: World, s3rctl: Tool) -> None:
+    before = history(world)
+    answer = s3rctl("config", "rollback", "no-such-version")
+    assert answer.code == 1
+    assert "config history" in answer.err
+    assert history(world) == before

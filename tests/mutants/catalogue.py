@@ -83,6 +83,17 @@ MUTANTS: Final = (
         ),
     ),
     _mutant(
+        "intent-after-lost-answer",
+        "after an announcement whose answer was lost nothing counts as announced",
+        Edit(
+            "usecases/leased_key.py",
+            "            self.withdraw()\n            nonce, at =",
+            "            nonce, at =",
+        ),
+        # Twice secured: the ledger's failure also ends a repair.
+        Edit("usecases/settling.py", "if failure.reason is Reason.LEDGER_UNAVAILABLE:", "if False:"),
+    ),
+    _mutant(
         "nonce-per-version",
         "every visible write has a nonce of its own",
         Edit(
@@ -139,6 +150,15 @@ MUTANTS: Final = (
         Edit("usecases/leased_key.py", "if version.version_id in above and (", "if ("),
     ),
     _mutant(
+        "adopted-whatever-its-size",
+        "a replica without a stamp is adopted only if it has the size of its version",
+        Edit(
+            "usecases/leased_key.py",
+            "intent.unstamped_size is None or version.size == intent.unstamped_size",
+            "intent.unstamped_size is None or version.size > 0",
+        ),
+    ),
+    _mutant(
         "marker-adopted-from-before",
         "nothing is adopted that is older than its intent",
         Edit("usecases/leased_key.py", "            and version.last_modified >= since\n", ""),
@@ -183,9 +203,9 @@ MUTANTS: Final = (
         "upload-unmarked",
         "a key is marked unsettled before an upload is completed",
         Edit(
-            "usecases/large_copy.py",
-            "leased.head = replace(leased.head, unsettled=True)",
-            "leased.head = replace(leased.head)",
+            "usecases/upload_pass.py",
+            "        leased.unsettle()\n        leased.write()\n",
+            "        leased.write()\n",
         ),
     ),
     _mutant(
@@ -277,15 +297,16 @@ MUTANTS: Final = (
         Edit(
             "usecases/key_pass.py",
             "            answer, leased = take_lease(self._engine, work, deadline)\n",
-            "            if work.change.kind is ChangeKind.TAGGED and work.publishable:\n"
-            "                work.change.record['tags'] = self._engine.source.tags(work.change.ref)\n"
-            "            answer, leased = take_lease(self._engine, work, deadline)\n",
+            "            is_read = work.change.kind is ChangeKind.TAGGED and work.publishable\n"
+            "            early = self._engine.source.tags(work.change.ref) if is_read else None\n"
+            "            answer, leased = take_lease(self._engine, work, deadline)\n"
+            "            if leased is not None:\n"
+            "                leased.early = early\n",
         ),
         Edit(
-            "usecases/pass_state.py",
-            "            follow(self.engine, self.leased.bucket, work.change, row.replica)\n",
-            "            early = work.change.record['tags']\n"
-            "            self.leased.bucket.put_tags(work.change.key, row.replica, early)\n",
+            "usecases/refresh.py",
+            "row.replica, engine.source.tags(ref))",
+            'row.replica, getattr(leased, "early", None) or engine.source.tags(ref))',
         ),
         tests=RULES,
     ),
@@ -357,6 +378,59 @@ MUTANTS: Final = (
         "what takes the place of a replica is recorded before the replica is removed",
         Edit("usecases/settling.py", "        if self._unsaid:\n", "        if False:\n"),
     ),
+    # -- what a replica is owed
+    _mutant(
+        "tags-left-to-another-upload",
+        "a change of tags is not done with because another worker has completed an upload",
+        Edit("usecases/upload_pass.py", "        leased.hear(self.work)\n", ""),
+    ),
+    _mutant(
+        "acl-left-behind",
+        "an ACL is carried over with every further copy",
+        Edit(
+            "decisions/ledger.py",
+            "return self.owing(ChangeKind.ACL_CHANGED) if self.acl else self",
+            "return self",
+        ),
+    ),
+    _mutant(
+        "change-forgotten-without-replica",
+        "a change of tags or ACL is remembered for the copy that comes later",
+        Edit("usecases/leased_key.py", "and work.change.kind not in row.owed:", "and False:"),
+    ),
+    _mutant(
+        "debt-forgotten",
+        "what could not be given to a replica stays owed",
+        Edit(
+            "usecases/refresh.py",
+            "failure, row = reason, stuck_row(engine, row, reason)",
+            "failure, row = reason, owing_nothing(row)",
+        ),
+    ),
+    _mutant(
+        "debt-of-an-adopted-replica",
+        "a change of tags or ACL that has its version copied is owed, even if the copy was found again",
+        Edit("usecases/leased_key.py", "    leased.hear(work)\n    return row\n", "    return row\n"),
+    ),
+    _mutant(
+        "debt-swept-as-a-version",
+        "a due row that owes something sends for what it owes",
+        Edit("decisions/letters.py", "if row.final and row.live and row.owed:", "if False:"),
+    ),
+    _mutant(
+        "debt-parked-as-a-version",
+        "what is parked for a settled version asks for what its replica is owed",
+        Edit("decisions/letters.py", "_named(change) | _asking_for(row)", "_named(change)"),
+    ),
+    _mutant(
+        "second-upload-left-open",
+        "an upload that a row remembers is aborted when another one has been completed",
+        Edit(
+            "usecases/leased_key.py",
+            "if upload is not None and upload.nonce != nonce:",
+            "if False:",
+        ),
+    ),
     # -- visible writes
     _mutant(
         "publish-repeated-by-sdk",
@@ -406,7 +480,7 @@ MUTANTS: Final = (
     _mutant(
         "upload-taken-to-be-on-top",
         "after an upload was completed the list says where it stands",
-        Edit("usecases/large_copy.py", "if self._stands_on_top(leased, row):", "if True:"),
+        Edit("usecases/upload_pass.py", "if self._stands_on_top(row):", "if True:"),
     ),
     _mutant(
         "upload-taken-to-be-on-top-when-settling",
@@ -457,6 +531,15 @@ MUTANTS: Final = (
             "candidates = live_out",
         ),
         tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "top-trusted-within-a-second",
+        "of replicas of one second whose rows have spilled, times do not tell the newest",
+        Edit(
+            "usecases/leased_key.py",
+            "if top is not None and int(work.order.last_modified) <= int(top[1].last_modified):",
+            "if False:",
+        ),
     ),
     _mutant(
         "superseded-for-ever",
@@ -557,10 +640,37 @@ MUTANTS: Final = (
         "what others removed at the destination is not copied again",
         Edit(
             "decisions/settling.py",
-            "return replace(row, replica=None, lost=True) if row.live and not here else row",
+            "return removed_by_others(row) if row.live and not here else row",
             "return row",
         ),
         tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "lost-and-due",
+        "a replica that others removed is not tried again for what it was waiting for",
+        Edit(
+            "decisions/settling.py",
+            "lost=True, reason=None, detail=None, due=None, attempts=0)",
+            "lost=True)",
+        ),
+    ),
+    _mutant(
+        "restore-forgotten",
+        "what an operator wants restored stays wanted until it is there",
+        Edit(
+            "decisions/settling.py",
+            "return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED)",
+            "return False",
+        ),
+    ),
+    _mutant(
+        "restore-unwritten",
+        "what an operator wants restored is written down before anything is done",
+        Edit(
+            "usecases/settling.py",
+            "elif row.final and self.is_lost(row) and (row.live or row.reason is None):",
+            "elif False:",
+        ),
     ),
     _mutant(
         "unknown-removed",
@@ -607,6 +717,31 @@ MUTANTS: Final = (
         "only-good-replica-removed",
         "what an unverified replica replaced is kept",
         Edit("decisions/settling.py", "if row.live and not row.final:\n", "if False:\n"),
+    ),
+    # -- null versions
+    _mutant(
+        "null-marker-unselected",
+        "the rules are asked about the null version that is there, whatever the event was about",
+        Edit("usecases/routing.py", "if kind is not change.version_kind:", "if False:"),
+    ),
+    _mutant(
+        "null-gone-unresolved",
+        "a null version that is gone leaves no intent open",
+        Edit("usecases/null_changes.py", "return head is not None and not head.clean", "return False"),
+    ),
+    _mutant(
+        "null-without-name",
+        "a letter names the null version it is about",
+        Edit("decisions/letters.py", "if not is_null(change.version_id):", "if True:"),
+    ),
+    _mutant(
+        "null-ordered-by-event",
+        "an event of a null version does not order the one it finds",
+        Edit(
+            "usecases/work.py",
+            "sequencer = None if is_null(self.version_id) else self.change.sequencer",
+            "sequencer = self.change.sequencer",
+        ),
     ),
     _mutant(
         "null-is-a-version",

@@ -15,7 +15,7 @@ from s3replicator import telemetry
 from s3replicator.adapters.configuration_document import parse
 from s3replicator.adapters.ledger_items import head_item, row_item
 from s3replicator.decisions.configuration import MAX_VERSION_DELETES, Configuration, LateVersions
-from s3replicator.decisions.events import Upload
+from s3replicator.decisions.events import ChangeKind, Upload
 from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.settling import MOST_NEWER_BYTES, MOST_NEWER_VERSIONS
@@ -194,6 +194,7 @@ def test_the_readme_tells_every_metric() -> None:
         telemetry.FAILED,
         telemetry.NOT_ELIGIBLE,
         telemetry.PENDING,
+        telemetry.DRIFT,
         telemetry.CONFIGURATION_UNREADABLE,
         telemetry.VERSION_DELETES_HALTED,
     }
@@ -236,6 +237,7 @@ def test_every_attribute_of_the_ledger_is_told_of() -> None:
     values: dict[str, Any] = dict.fromkeys((field.name for field in fields(Row)), 1.0)
     values |= dict.fromkeys(("left", "blocked", "stray"), ("id",))
     values |= {
+        "owed": frozenset({ChangeKind.ACL_CHANGED}),
         "kind": Kind.OBJECT,
         "status": Status.PENDING,
         "order": order,
@@ -261,11 +263,17 @@ def test_the_policy_for_another_account_allows_what_the_roles_do_there() -> None
         {"Fn::Split": [",", get_att("BucketSetup", "DestinationObjectArns")]}
     )
     assert deletes["Action"] == "s3:DeleteObjectVersion"
-    assert "-RetryRole-" in deletes["Condition"]["ArnLike"]["aws:PrincipalArn"], "the only role that has it"
+    named = as_list(deletes["Condition"]["ArnLike"]["aws:PrincipalArn"])
+    assert [re.findall(r"-(\w+Role)-", arn) for arn in named] == [[role] for role in _that_delete_versions()]
     checked = {"s3:ListBucket", "s3:GetBucketVersioning"}
     assert set(bucket["Action"]) == checked | _granted(
         {"Fn::Split": [",", get_att("BucketSetup", "DestinationBucketArns")]}
     )
+
+
+def _that_delete_versions() -> list[str]:
+    roles = [name for name, found in RESOURCES.items() if found["Type"] == "AWS::IAM::Role"]
+    return [role for role in roles if "s3:DeleteObjectVersion" in str(statements_of(role))]
 
 
 def _granted(resource: dict[str, Any]) -> set[str]:

@@ -11,6 +11,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from s3replicator import telemetry
+from s3replicator.decisions import job
 from s3replicator.decisions.configuration import OBJECT_KEY
 from s3replicator.decisions.deployment import Destination, SetupRefused, attributes
 from s3replicator.decisions.notifications import EVENTS
@@ -39,6 +40,7 @@ FUNCTIONS: Final = of_type("AWS::Serverless::Function")
 QUEUES: Final = of_type("AWS::SQS::Queue")
 ALARMS: Final = of_type("AWS::CloudWatch::Alarm")
 ENGINE: Final = sorted(set(FUNCTIONS) - {"BucketSetupFunction"})
+WRITERS: Final = sorted(set(ENGINE) - {"SurveyFunction"})
 
 
 def get_att(name: str, attribute: str = "Arn") -> dict[str, list[str]]:
@@ -180,10 +182,19 @@ def test_a_peer_is_named_by_the_unique_ids_of_its_roles(value: str, good: bool) 
     assert bool(re.fullmatch(pattern, value)) == good
 
 
-def test_who_writes_replicas_is_every_function_of_the_engine() -> None:
+def test_who_writes_replicas_is_named_for_the_stacks_of_the_other_direction() -> None:
     delimiter, written = TEMPLATE["Outputs"]["WriterPrincipals"]["Value"]["Fn::Join"]
     assert delimiter == ","
-    assert sorted(map(str, written)) == sorted(str(get_att(role_of(name), "RoleId")) for name in ENGINE)
+    assert sorted(map(str, written)) == sorted(str(get_att(role_of(name), "RoleId")) for name in WRITERS)
+    assert {role for role, statement in every_grant() if writes_replicas(statement)} == set(
+        map(role_of, WRITERS)
+    )
+
+
+def writes_replicas(statement: dict[str, Any]) -> bool:
+    checked = {"Fn::Split": [",", get_att("BucketSetup", "DestinationObjectArns")]}
+    writes = any(re.match("s3:(Put|Delete)", action) for action in as_list(statement["Action"]))
+    return writes and statement["Resource"] == checked
 
 
 def test_the_outputs_that_tools_and_people_rely_on_are_there() -> None:
@@ -199,6 +210,9 @@ def test_the_outputs_that_tools_and_people_rely_on_are_there() -> None:
         "ReplicateFunctionName",
         "ReplicateLargeFunctionName",
         "RetryFunctionName",
+        "SurveyFunctionName",
+        "BackfillFunctionName",
+        "BackfillStateMachineArn",
         "DestinationBuckets",
         "WriterPrincipals",
     }
@@ -235,6 +249,14 @@ def test_open_work_is_found_by_its_own_index() -> None:
     (index,) = RESOURCES["LedgerTable"]["Properties"]["GlobalSecondaryIndexes"]
     assert index["IndexName"] == "open-work"
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["open", "due"]
+
+
+def test_what_jobs_wrote_is_forgotten_and_nothing_else() -> None:
+    [rule] = RESOURCES["ControlBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["Prefix"]) == ("Enabled", job.FOLDER)
+    assert rule["ExpirationInDays"] == 90
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] <= 90
+    assert not OBJECT_KEY.startswith(job.FOLDER)
 
 
 def test_every_bucket_is_versioned_encrypted_and_private() -> None:
@@ -308,13 +330,32 @@ def test_only_the_source_bucket_of_this_account_may_send_to_a_queue_from_outside
 # Permissions
 
 
-def test_no_grant_has_a_wildcard() -> None:
-    objects_of_the_source = "arn:${AWS::Partition}:s3:::${SourceBucket}/*"
+def test_no_grant_has_a_wildcard_but_for_what_has_no_name_beforehand() -> None:
+    execution = (
+        "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:${BackfillStateMachine.Name}"
+    )
+    open_ended = {
+        "arn:${AWS::Partition}:s3:::${SourceBucket}/*",
+        "${ControlBucket.Arn}/jobs/*",
+        "${ControlBucket.Arn}/jobs/*/map/*",
+        f"{execution}:*",
+        f"{execution}/Work:*",
+    }
     for name, statement in every_grant():
         for action in as_list(statement["Action"]):
             assert "*" not in action, f"{name} {statement['Sid']}"
-        for text in strings(statement["Resource"]):
-            assert "*" not in text or text == objects_of_the_source, f"{name} {statement['Sid']}"
+        if (name, statement["Sid"]) != ("BackfillStateMachineRole", "DeliverLogs"):
+            for text in strings(statement["Resource"]):
+                assert "*" not in text or text in open_ended, f"{name} {statement['Sid']}"
+
+
+def test_only_logs_are_granted_without_a_resource() -> None:
+    """Their deliveries have none; the list is the one that Step Functions demands."""
+    for name, statement in every_grant():
+        if statement["Resource"] == "*":
+            assert name == "BackfillStateMachineRole"
+            assert all(re.match("logs:[A-Z]", action) for action in statement["Action"])
+            assert "logs:PutLogEvents" not in statement["Action"]
 
 
 def test_every_statement_has_a_name_and_says_one_thing_once() -> None:
@@ -332,22 +373,54 @@ def test_no_policy_is_managed_elsewhere() -> None:
         assert "Policies" not in function, name
 
 
-def test_every_function_has_a_role_of_its_own_that_only_lambda_may_take() -> None:
-    roles = [role_of(function) for function in FUNCTIONS]
-    assert sorted(roles) == sorted(of_type("AWS::IAM::Role"))
-    for role in roles:
+def test_every_role_is_for_one_and_only_its_service_may_take_it() -> None:
+    expected = {role_of(function): "lambda.amazonaws.com" for function in FUNCTIONS}
+    assert len(expected) == len(FUNCTIONS)
+    expected["BackfillStateMachineRole"] = "states.amazonaws.com"
+    expected["ReconcileScheduleRole"] = "scheduler.amazonaws.com"
+    assert expected.keys() == of_type("AWS::IAM::Role").keys()
+    for role, service in expected.items():
         (trust,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+        assert trust["Principal"] == {"Service": service}
+        own = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        assert trust.get("Condition") == (None if service.startswith("lambda") else own), role
 
 
-def test_only_the_second_function_may_delete_a_version_and_only_at_the_destinations() -> None:
+def test_only_the_second_function_and_jobs_may_delete_a_version_and_only_at_the_destinations() -> None:
     allowed = [
         (name, statement["Resource"])
         for name, statement in every_grant()
         if any("DeleteObjectVersion" in action for action in as_list(statement["Action"]))
     ]
     destinations = {"Fn::Split": [",", get_att("BucketSetup", "DestinationObjectArns")]}
-    assert allowed == [("RetryRole", destinations)]
+    assert sorted(allowed) == [("BackfillRole", destinations), ("RetryRole", destinations)]
+
+
+def test_jobs_may_at_the_buckets_what_the_second_function_may() -> None:
+    """They do the same there, and what they may not do would only be found out in the middle of a job."""
+
+    def at_the_buckets(role: str) -> dict[str, Any]:
+        found = [s for s in statements_of(role) if "ControlBucket" not in str(s["Resource"])]
+        return {s["Sid"]: s for s in found if any("s3:" in action for action in as_list(s["Action"]))}
+
+    assert at_the_buckets("BackfillRole") == at_the_buckets("RetryRole")
+    assert at_the_buckets("BackfillRole")
+
+
+def test_the_survey_changes_nothing_but_what_it_keeps_about_jobs() -> None:
+    changes = {
+        (action, str(statement["Resource"]))
+        for statement in statements_of("SurveyRole")
+        for action in as_list(statement["Action"])
+        if not re.match("(s3:(Get|List)|dynamodb:(BatchGet|Get|Query)|logs:)", action)
+    }
+    assert changes == {("s3:PutObject", str({"Fn::Sub": "${ControlBucket.Arn}/jobs/*"}))}
+
+
+def test_what_a_job_keeps_is_below_its_folder() -> None:
+    for role in ("SurveyRole", "BackfillRole"):
+        (kept,) = [s for s in statements_of(role) if s["Sid"] == "KeepJobs"]
+        assert kept["Resource"] == {"Fn::Sub": f"${{ControlBucket.Arn}}/{job.FOLDER}*"}
 
 
 def test_nobody_may_get_round_a_lock_or_stop_versioning() -> None:
@@ -461,14 +534,21 @@ def test_a_batch_is_acknowledged_message_by_message(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
-def test_lambda_does_not_cut_the_chain_of_a_function_that_feeds_queues(function: str) -> None:
+def test_lambda_does_not_cut_the_chain_of_a_function_that_queues_feed_and_that_feeds_them(
+    function: str,
+) -> None:
     feeds = any("sqs:SendMessage" in s["Action"] for s in statements_of(role_of(function)))
-    assert FUNCTIONS[function].get("RecursiveLoop") == ("Allow" if feeds else None)
+    fed = bool(sqs_events(function))
+    assert FUNCTIONS[function].get("RecursiveLoop") == ("Allow" if feeds and fed else None)
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_nothing_is_traced(function: str) -> None:
-    assert "Tracing" not in {**GLOBALS, **FUNCTIONS[function]}
+    assert "Tracing" not in {
+        **GLOBALS,
+        **FUNCTIONS[function],
+        **RESOURCES["BackfillStateMachine"]["Properties"],
+    }
 
 
 def test_the_sweep_runs_once_a_minute_and_a_failed_one_is_not_repeated() -> None:
@@ -519,6 +599,61 @@ def test_the_build_needs_no_interpreter_of_the_runtime() -> None:
         for name in names:
             assert RESOURCES[name]["Metadata"] == {"BuildMethod": "makefile"}, name
             assert f"build-{name}:" in makefile
+
+
+# Backfill and reconcile
+
+
+def test_the_state_machine_logs_what_fails_to_a_group_that_forgets() -> None:
+    logging = RESOURCES["BackfillStateMachine"]["Properties"]["Logging"]
+    assert logging["Level"] == "ERROR"
+    (to,) = logging["Destinations"]
+    # Its ARN ends in ":*", as Step Functions wants it.
+    assert to == {"CloudWatchLogsLogGroup": {"LogGroupArn": get_att("BackfillStateMachineLogs")}}
+    group = RESOURCES["BackfillStateMachineLogs"]["Properties"]
+    assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
+
+
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        ("", True),
+        ("rate(1 hour)", True),
+        ("rate(12 hours)", True),
+        ("rate(7 days)", True),
+        ("cron(0 3 ? * SUN *)", True),
+        ("cron(15 10 L * ? 2026-2030)", True),
+        ("rate(0 days)", False),
+        ("rate(1 days)", False),
+        ("rate(2 day)", False),
+        ("rate(1 week)", False),
+        ("cron(0 3 * * *)", False),
+        ("every day", False),
+        ("at(2026-01-31T00:00:00)", False),
+    ],
+)
+def test_a_schedule_is_one_that_comes_again(value: str, good: bool) -> None:
+    pattern = TEMPLATE["Parameters"]["ReconcileSchedule"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) == good
+
+
+def test_nothing_is_reconciled_by_itself_unless_asked_for() -> None:
+    assert TEMPLATE["Parameters"]["ReconcileSchedule"]["Default"] == ""
+    scheduled = {name for name, resource in RESOURCES.items() if "HasReconcileSchedule" in str(resource)}
+    assert scheduled == {"ReconcileTimetable", "ReconcileScheduleRole"}
+
+
+def test_a_scheduled_reconcile_is_a_job_named_as_its_execution() -> None:
+    target = RESOURCES["ReconcileTimetable"]["Properties"]["Target"]
+    assert target["Arn"] == {"Fn::Sub": "arn:${AWS::Partition}:scheduler:::aws-sdk:sfn:startExecution"}
+    asked = json.loads(target["Input"]["Fn::Sub"])
+    assert asked["StateMachineArn"] == "${BackfillStateMachine}"
+    name = asked["Name"].replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3")
+    parsed = job.parse_job(name, json.loads(asked["Input"])["request"])
+    assert parsed.kind is job.JobKind.RECONCILE
+    assert parsed.repair
+    assert not parsed.restore_lost, "a lifecycle rule of the destination would be fought for ever"
 
 
 # The custom resource
@@ -587,13 +722,18 @@ def test_what_must_not_go_unseen_is_watched() -> None:
         ("AWS/SQS", "ApproximateAgeOfOldestMessage", "DeadLetterQueue"),
         ("AWS/Lambda", "Errors", "RetryFunction"),
         ("AWS/Events", "Invocations", "RetryFunctionSweep"),
+        ("AWS/States", "ExecutionsFailed", "BackfillStateMachine"),
+        ("AWS/States", "ExecutionsTimedOut", "BackfillStateMachine"),
+        ("AWS/States", "ExecutionsAborted", "BackfillStateMachine"),
+        (telemetry.NAMESPACE, telemetry.DRIFT, telemetry.SERVICE),
+        (telemetry.NAMESPACE, telemetry.DRIFT, "SourceBucket"),
         (telemetry.NAMESPACE, telemetry.CONFIGURATION_UNREADABLE, telemetry.SERVICE),
         (telemetry.NAMESPACE, telemetry.VERSION_DELETES_HALTED, telemetry.SERVICE),
         (telemetry.NAMESPACE, telemetry.VERSION_DELETES_HALTED, "SourceBucket"),
     }
 
 
-def test_a_dropped_chain_is_seen_for_every_function_that_feeds_queues() -> None:
+def test_a_dropped_chain_is_seen_for_every_function_that_may_have_one() -> None:
     feeding = {name for name, function in FUNCTIONS.items() if "RecursiveLoop" in function}
     metric = "RecursiveInvocationsDropped"
     assert {name for _, found, name in watched() if found == metric} == feeding

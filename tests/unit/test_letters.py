@@ -99,7 +99,9 @@ def test_the_attributes_say_what_the_body_says(change: Change, destination: str,
 
 
 def test_a_parked_message_tells_an_operator_all_that_is_known() -> None:
-    change = only({"Records": [build_record(kind=ChangeKind.CREATED, ref=REF, sequencer="0A", event_time=12.5)]})
+    change = only(
+        {"Records": [build_record(kind=ChangeKind.CREATED, ref=REF, sequencer="0A", event_time=12.5)]}
+    )
     row = Row(
         Kind.OBJECT,
         Status.FAILED,
@@ -129,7 +131,9 @@ def test_a_parked_message_tells_an_operator_all_that_is_known() -> None:
 @pytest.mark.parametrize("unknown", [None, ""])
 def test_what_is_not_known_is_left_out(unknown: str | None) -> None:
     """SQS refuses an empty attribute, and the message would never be parked."""
-    change = only({"Records": [build_record(kind=ChangeKind.CREATED, ref=REF, sequencer=None, event_time=0.0)]})
+    change = only(
+        {"Records": [build_record(kind=ChangeKind.CREATED, ref=REF, sequencer=None, event_time=0.0)]}
+    )
     row = Row(Kind.OBJECT, Status.FAILED, OrderFacts(None, 0.0), reason="KeyBusy", request_id=unknown)
     _, attributes = letters.parked(change, "replica-bucket", None, row)
     assert attributes == {"destination": "replica-bucket", "reason": "KeyBusy", "attempts": "0"}

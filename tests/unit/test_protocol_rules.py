@@ -25,21 +25,25 @@ from tests.unit.protocol.world import REPLICA, Terms, World
 KEY: Final = "key"
 LARGE: Final = SINGLE_COPY_LIMIT + 1
 
-#: What may become of one request.
-FAULTS: Final = (Fate.REFUSED, Fate.LOST, Fate.DIES_BEFORE, Fate.DIES_AFTER)
+#: What may become of one request. What has been parked is sent round again by an operator.
+FAULTS: Final = (Fate.REFUSED, Fate.DENIED, Fate.LOST, Fate.DIES_BEFORE, Fate.DIES_AFTER)
 
 
 class FaultyWorld(World):
-    """One request goes wrong in it, the one with the number ``at``; ``sent`` counts them."""
+    """One request goes wrong in it, the one with the number ``at``; ``sent`` counts them. And so do those
+    whose names are in ``refused``, every time."""
 
     def __init__(self, terms: Terms, fault: Fate = Fate.DONE, at: int = -1) -> None:
         super().__init__(terms)
         self.sent = 0
+        self.refused: dict[str, Fate] = {}
         self._fault, self._at = fault, at
 
     def step(self, worker: Worker, fate: Fate = Fate.DONE) -> None:
         if self.sent == self._at and fate is Fate.DONE:
             fate = self._fault
+        if worker.call is not None:
+            fate = self.refused.get(worker.call.name, fate)
         self.sent += 1
         super().step(worker, fate)
 
@@ -56,8 +60,8 @@ class Stage:
 
     # -- the source; every act is answered by the letter that tells of it
 
-    def put(self, size: int = 1) -> Letter:
-        self.world.put(KEY, size)
+    def put(self, size: int = 1, *, crowded: bool = False) -> Letter:
+        self.world.put(KEY, size, crowded=crowded)
         return self._latest()
 
     def mark(self) -> Letter:
@@ -73,6 +77,10 @@ class Stage:
 
     def tag(self, number: int, colour: str) -> Letter:
         self.world.tag(KEY, self.source()[number].version_id, colour)
+        return self._latest()
+
+    def grant(self, number: int, grantee: str) -> Letter:
+        self.world.grant(KEY, self.source()[number].version_id, grantee)
         return self._latest()
 
     def purge(self, number: int = 0) -> Letter:
@@ -102,6 +110,15 @@ class Stage:
             for queue in (Queue.LARGE, Queue.DEAD_LETTER):
                 for letter in self.world.queues.waiting(queue):
                     self.deliver(letter, queue=queue)
+
+    def settle(self, *, restore_lost: bool = False) -> None:
+        """An operator has the key settled."""
+        self.world.finish(self.world.settle(KEY, restore_lost=restore_lost))
+
+    def remove_foreign(self, number: int = 0) -> None:
+        """Somebody removes a replica, if it is there: 0 is the newest."""
+        for version in self.replicas()[number : number + 1]:
+            self.world.remove_foreign(KEY, version.version_id)
 
     def until(self, worker: Worker, request: str, times: int = 1) -> Worker:
         """Let a worker go on until it is about to send a request for the so-manyth time, or has ended."""
@@ -160,6 +177,24 @@ def test_a_nonce_is_never_used_twice() -> None:
     stage.deliver(letters[0])
     [sent] = stage.world.queues.waiting(Queue.DEAD_LETTER)
     stage.dies_after(stage.take(sent, queue=Queue.DEAD_LETTER), "copy", times=3)
+    stage.comes_to_rest()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+
+
+def test_what_is_published_is_announced_though_an_answer_was_lost() -> None:
+    """The lease announced one version, another is to be published first: whether that has been announced
+    instead, its worker does not know."""
+    stage = Stage.of()
+    large, late, new = stage.put(LARGE), stage.put(), stage.put()
+    for letter in (new, large):
+        stage.deliver(letter)
+    for letter in stage.world.queues.waiting(Queue.LARGE):
+        stage.deliver(letter, queue=Queue.LARGE)
+    stage.deliver(late)
+    sent = stage.world.queues.waiting(Queue.DEAD_LETTER)[-1]
+    worker = stage.until(stage.take(sent, queue=Queue.DEAD_LETTER), "write")
+    stage.world.step(worker, Fate.LOST)
+    stage.world.finish(worker)
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)
 
@@ -239,6 +274,16 @@ def test_a_marker_older_than_its_intent_is_not_ours() -> None:
     stage.dies_before(stage.take(stage.mark()), "put_marker")
     stage.comes_to_rest()
     assert [version.truth.ours for version in stage.replicas()] == [True, False, True]
+
+
+def test_what_has_another_size_is_not_ours() -> None:
+    """Nothing else tells, where there is no room for a stamp."""
+    stage = Stage.of()
+    stage.dies_before(stage.take(stage.put(2, crowded=True)), "copy")
+    stage.world.put_foreign(KEY)
+    stage.comes_to_rest()
+    assert [version.truth.ours for version in stage.replicas()] == [True, False]
+    assert [row.replica for row in stage.rows()] == [stage.replicas()[0].version_id]
 
 
 def test_a_marker_is_ours_though_its_clock_is_behind() -> None:
@@ -426,11 +471,23 @@ def test_what_others_removed_is_not_copied_again() -> None:
     stage = Stage.of()
     late, old, new = stage.put(), stage.put(), stage.put()
     stage.deliver(old, new)
-    stage.world.remove_foreign(KEY, stage.replicas()[1].version_id)
+    stage.remove_foreign(1)
     stage.deliver(late)
     stage.comes_to_rest()
     newest, _, oldest = shown(stage.world.source)
     assert shown(stage.world.replica) == [newest, oldest]
+
+
+def test_what_others_removed_is_not_waited_for() -> None:
+    """It was due, because its ACL could not be written in the meantime."""
+    stage = Stage.of()
+    stage.deliver(stage.put())
+    stage.world.refused = {"put_acl": Fate.REFUSED}
+    stage.deliver(stage.grant(0, "reader"))
+    stage.world.refused = {}
+    stage.remove_foreign()
+    stage.comes_to_rest()
+    assert stage.replicas() == []
 
 
 def test_nothing_the_ledger_does_not_know_is_removed() -> None:
@@ -495,6 +552,107 @@ def test_the_newest_replica_is_known_though_its_row_has_spilled() -> None:
     stage.deliver(late)
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)
+
+
+def test_the_newest_replica_whose_row_has_spilled_is_not_told_by_time() -> None:
+    """Four of one second, the newest of them without a sequencer: a change of its tags came first."""
+    stage = Stage.of()
+    for _ in range(3):
+        stage.deliver(stage.put())
+    late = stage.end(stage.begin())
+    stage.put()
+    stage.deliver(stage.tag(0, "red"))
+    stage.deliver(late)
+    stage.comes_to_rest()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+
+
+def test_an_event_of_a_null_version_does_not_order_another() -> None:
+    """There is one null version at a time, and an event of an earlier one finds the latest."""
+    stage = Stage.of()
+    stage.world.switch(False)
+    first, second = stage.put(), stage.put()
+    stage.deliver(second)
+    stage.put()
+    stage.deliver(first)
+    stage.drain()
+    stage.comes_to_rest()
+    assert shown(stage.world.replica)[:1] == shown(stage.world.source)
+
+
+def test_a_null_marker_is_left_out_though_the_event_of_an_object_finds_it() -> None:
+    stage = Stage.of(markers=False)
+    stage.world.switch(False)
+    put = stage.put()
+    stage.mark()
+    stage.deliver(put)
+    stage.comes_to_rest()
+    assert stage.replicas() == []
+
+
+def test_a_null_version_gone_after_its_worker_died_closes_its_intent() -> None:
+    """Its message does not name it, but its key."""
+    stage = Stage.of()
+    stage.world.switch(False)
+    stage.dies_after(stage.take(stage.put()), "copy")
+    stage.expire(0)
+    stage.comes_to_rest()
+    assert [row.replica for row in stage.rows()] == [one.version_id for one in stage.replicas()]
+
+
+def test_an_upload_of_a_null_version_is_not_filled_up_from_the_next_one() -> None:
+    """Another one of the same size takes its place while a message with its upload is under way."""
+    stage = Stage.of()
+    stage.world.switch(False)
+    stage.deliver(stage.put(LARGE))
+    [sent] = stage.world.queues.waiting(Queue.LARGE)
+    copying = stage.until(stage.take(sent, queue=Queue.LARGE), "copy_part", times=3)
+    stage.dies_before(stage.world.settle(KEY), "write")
+    stage.world.step(copying, Fate.REFUSED)
+    stage.world.finish(copying)
+    stage.put(LARGE)
+    stage.comes_to_rest()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+
+
+def test_an_upload_that_is_not_needed_any_more_is_not_left_open() -> None:
+    """Two workers have begun one; the row remembers the first when the second is completed."""
+    stage = Stage.of()
+    stage.deliver(stage.put(LARGE))
+    stage.deliver(stage.tag(0, "red"))
+    copying = [stage.take(letter, queue=Queue.LARGE) for letter in stage.world.queues.waiting(Queue.LARGE)]
+    one, other = (stage.until(worker, "copy_part") for worker in copying)
+    stage.until(other, "lease")
+    stage.world.step(one, Fate.REFUSED)
+    stage.world.finish(one)
+    stage.world.finish(other)
+    stage.comes_to_rest()
+    assert stage.world.replica.uploads == {}
+
+
+@pytest.mark.parametrize("call", ["acl", "put_acl", "tags", "put_tags"])
+@pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.DENIED])
+@pytest.mark.parametrize("late", [False, True])
+def test_what_a_replica_is_owed_it_is_given_when_an_operator_tries_again(
+    call: str, fate: Fate, late: bool
+) -> None:
+    """However often it was tried in vain, before its version was copied again or after."""
+    stage = Stage.of()
+    old, new = stage.put(), stage.put()
+    stage.deliver(new)
+    stage.world.refused = {call: fate}
+    stage.deliver(stage.tag(0, "red"), stage.grant(0, "reader"))
+    if late:
+        stage.deliver(old)
+    for _ in range(10):
+        stage.drain()
+        stage.world.wait(4000)
+        stage.world.finish(stage.world.sweep())
+    assert stage.world.queues.waiting(Queue.PARKED)
+    assert stage.rows()[0].owed
+    stage.world.refused = {}
+    stage.comes_to_rest()
+    assert not stage.rows()[0].owed
 
 
 def test_what_an_unverified_replica_replaced_is_kept() -> None:
@@ -731,6 +889,128 @@ def tags_of_what_is_being_copied(stage: Stage) -> None:
     stage.drain()
 
 
+def an_acl_and_a_late_version(stage: Stage) -> None:
+    """The newer one is copied again, and no copy carries an ACL along."""
+    late, new = stage.put(), stage.put()
+    stage.deliver(new)
+    stage.deliver(stage.grant(0, "reader"))
+    stage.deliver(late)
+    stage.drain()
+
+
+def an_acl_of_what_others_removed(stage: Stage) -> None:
+    """An operator has the version copied again, long after the event."""
+    stage.deliver(stage.put())
+    stage.remove_foreign()
+    stage.deliver(stage.grant(0, "reader"))
+    stage.drain()
+    stage.settle(restore_lost=True)
+    stage.drain()
+
+
+def an_acl_of_what_was_left_out(stage: Stage) -> None:
+    old, new = stage.put(), stage.put()
+    stage.deliver(new)
+    stage.deliver(old)
+    stage.drain()
+    stage.deliver(stage.grant(1, "reader"))
+    stage.drain()
+    stage.deliver(stage.purge())
+    stage.drain()
+
+
+def an_acl_of_what_is_being_copied(stage: Stage) -> None:
+    """Each of two workers makes an upload, and neither carries the ACL."""
+    stage.deliver(stage.put(LARGE))
+    stage.deliver(stage.grant(0, "reader"))
+    for sent in stage.world.queues.waiting(Queue.LARGE):
+        stage.until(stage.take(sent, queue=Queue.LARGE), "lease")
+    for worker in list(stage.world.scheduler.workers):
+        stage.world.finish(worker)
+    stage.drain()
+
+
+def tags_and_an_acl_before_their_version(stage: Stage) -> None:
+    put, tagged, granted = stage.put(), stage.tag(0, "red"), stage.grant(0, "reader")
+    stage.deliver(granted, tagged)
+    stage.deliver(put)
+
+
+def a_large_version_is_restored(stage: Stage) -> None:
+    """Something else has the key settled before its upload is there."""
+    late, large = stage.put(), stage.put(LARGE)
+    stage.deliver(large)
+    stage.drain()
+    stage.remove_foreign()
+    stage.settle(restore_lost=True)
+    stage.deliver(late)
+    for sent in stage.world.queues.waiting(Queue.DEAD_LETTER):
+        stage.deliver(sent, queue=Queue.DEAD_LETTER)
+    stage.drain()
+
+
+def a_large_version_is_restored_below_another(stage: Stage) -> None:
+    large, new = stage.put(LARGE), stage.put()
+    stage.deliver(large)
+    stage.drain()
+    stage.deliver(new)
+    stage.remove_foreign(1)
+    stage.settle(restore_lost=True)
+    stage.deliver(stage.tag(0, "red"))
+    stage.deliver(stage.grant(1, "reader"))
+    stage.drain()
+
+
+def several_are_restored(stage: Stage) -> None:
+    """Between them stands a large one, which has to be copied again above the first."""
+    for letter in (stage.put(), stage.put(LARGE), stage.put(), stage.put()):
+        stage.deliver(letter)
+        stage.drain()
+    stage.remove_foreign(3)
+    stage.remove_foreign(1)
+    stage.settle(restore_lost=True)
+    stage.drain()
+
+
+def without_room_for_a_stamp(stage: Stage) -> None:
+    late, new = stage.put(crowded=True), stage.put(crowded=True)
+    stage.deliver(new)
+    stage.deliver(late)
+    stage.drain()
+    stage.deliver(stage.put(LARGE, crowded=True))
+    stage.drain()
+
+
+def null_versions(stage: Stage) -> list[str]:
+    """Each that was seen keeps its replica."""
+    stage.deliver(stage.put())
+    stage.world.switch(False)
+    for letter in (stage.put(), stage.mark()):
+        stage.world.wait(2)
+        stage.deliver(letter)
+    everything = shown(stage.world.replica)
+    stage.world.switch(True)
+    stage.deliver(stage.put())
+    return [*shown(stage.world.source)[:1], *everything]
+
+
+def a_null_version_that_is_replaced(stage: Stage) -> list[str]:
+    """While it is worked on, by one that no rule selects."""
+    stage.world.switch(False)
+    worker = stage.until(stage.take(stage.put()), "write")
+    stage.deliver(stage.mark())
+    stage.world.finish(worker)
+    return ["body 1"]
+
+
+def a_null_version_that_is_deleted(stage: Stage) -> None:
+    stage.deliver(stage.put())
+    stage.world.switch(False)
+    stage.deliver(stage.put())
+    stage.deliver(stage.purge())
+    stage.drain()
+
+
 def tags_of_a_late_version(stage: Stage) -> None:
     late, new = stage.put(), stage.put()
     stage.deliver(new)
@@ -744,7 +1024,7 @@ def settled_by_hand(stage: Stage) -> None:
     for letter in (stage.put(), stage.put(LARGE), stage.put(), stage.mark()):
         stage.world.lose(letter)
     for _ in range(2):
-        stage.world.finish(stage.world.settle(KEY))
+        stage.settle()
         stage.lease_runs_out()
         stage.drain()
 
@@ -779,6 +1059,18 @@ STORIES: Final = {
     "tags": Story(tags),
     "tags of what is being copied": Story(tags_of_what_is_being_copied),
     "tags of a late version": Story(tags_of_a_late_version),
+    "an ACL, and a late version": Story(an_acl_and_a_late_version),
+    "an ACL of what others removed": Story(an_acl_of_what_others_removed),
+    "an ACL of what was left out": Story(an_acl_of_what_was_left_out, SKIP),
+    "an ACL of what is being copied": Story(an_acl_of_what_is_being_copied),
+    "tags and an ACL before their version": Story(tags_and_an_acl_before_their_version),
+    "a large version is restored": Story(a_large_version_is_restored),
+    "a large version is restored below another": Story(a_large_version_is_restored_below_another),
+    "several are restored": Story(several_are_restored),
+    "without room for a stamp": Story(without_room_for_a_stamp),
+    "null versions": Story(null_versions),
+    "a null version that is replaced": Story(a_null_version_that_is_replaced, Terms(markers=False)),
+    "a null version that is deleted": Story(a_null_version_that_is_deleted, DELETES),
     "settled by hand": Story(settled_by_hand),
 }
 

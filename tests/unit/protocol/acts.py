@@ -31,6 +31,8 @@ CHOICES: Final[dict[str, Sequence[object]]] = {
     "key": ("a", "a", "a", "b"),
     "which": tuple(range(8)),
     "large": (False, False, False, True),
+    "crowded": (False, False, False, False, False, True),
+    "versioning": (False, True, True),
     "colour": ("red", "green"),
     "marker": (False, True),
     "copy": (False, True),
@@ -52,8 +54,8 @@ class Acts:
 
     # -- users at the source
 
-    def put(self, key: str, large: bool) -> None:
-        self.world.put(key, _LARGE if large else 1)
+    def put(self, key: str, large: bool, crowded: bool) -> None:
+        self.world.put(key, _LARGE if large else 1, crowded=crowded)
 
     def mark(self, key: str) -> None:
         self.world.mark(key)
@@ -76,6 +78,9 @@ class Acts:
 
     def grant(self, key: str, which: int, colour: str) -> None:
         self._change(key, which, lambda version: self.world.grant(key, version.version_id, colour))
+
+    def switch(self, versioning: bool) -> None:
+        self.world.switch(versioning)
 
     def _change(self, key: str, which: int, change: Callable[[Version], None]) -> None:
         versions = self.world.source.versions(key)

@@ -12,18 +12,27 @@ from typing import Final
 from s3replicator.decisions.configuration import LateVersions
 from s3replicator.decisions.ledger import Head, Row, Status
 from s3replicator.decisions.stamp import Stamp
-from s3replicator.decisions.versions import Kind
+from s3replicator.decisions.versions import Kind, is_null
 from tests.unit.protocol.memory_bucket import Version
 
 
 @dataclass(slots=True)
 class Past:
-    """A source version that is, or has been. ``body`` is None for a delete marker; ``expired``: a lifecycle
-    rule removed it; ``unheard``: names of the events about it that have been lost."""
+    """A source version that is, or has been. Times in seconds since the epoch.
+
+    ``body`` is None for a delete marker; ``crowded``: its metadata has no room for a stamp; ``twice``:
+    another null version of the same second has the same name; ``deleted``: when somebody deleted it;
+    ``expired``: it went without anybody deleting it; ``unheard``: names of the events about it that have been
+    lost.
+    """
 
     kind: Kind
     place: int
+    modified: float
     body: str | None
+    crowded: bool = False
+    twice: bool = False
+    deleted: float | None = None
     expired: bool = False
     unheard: set[str] = field(default_factory=set)
 
@@ -35,8 +44,9 @@ class Past:
 class Quiet:
     """All there is to know about one key. Versions newest first.
 
-    ``foreign`` is what others did at the destination, ``reconciled`` whether the key has been settled by
-    hand since, ``tidy`` whether no worker died and no request was lost.
+    ``foreign`` is what others did at the destination, ``restored`` are the versions whose replicas they
+    removed and an operator has asked for since, ``reconciled`` whether the key has been settled by hand
+    since, ``tidy`` whether no worker died and no request was lost.
     """
 
     source: Sequence[Version]
@@ -46,6 +56,7 @@ class Quiet:
     rows: Mapping[str, Row]
     past: Mapping[str, Past]
     foreign: frozenset[str]
+    restored: frozenset[str]
     markers: bool
     version_deletes: bool
     late: LateVersions
@@ -55,13 +66,23 @@ class Quiet:
 
     # -- words
 
+    def is_known_deleted(self, vid: str) -> bool:
+        """Whether somebody deleted it, and anybody can know: a delete of the null version does not say which
+        one it meant, so it is taken for the newest before, and LastModified has steps of a second."""
+        past = self.past[vid]
+        if past.deleted is None or past.expired or past.twice or past.has_missed("ObjectRemoved:Delete"):
+            return False
+        moments = {past.modified, float(int(past.deleted))}
+        others = (one for other, one in self.past.items() if is_null(other) and other != vid)
+        return not is_null(vid) or all(one.modified not in moments for one in others)
+
     def listed(self) -> set[str]:
         return {version.name for version in self.source}
 
     def selected(self) -> Iterator[Version]:
         """What the rule selects, and somebody was told of."""
         for version in self.source:
-            told = self.reconciled or not self.past[version.name].has_missed(*_MAKING)
+            told = self.reconciled or not self.past[version.name].has_missed(*MAKING)
             if told and (version.kind is Kind.OBJECT or self.markers):
                 yield version
 
@@ -78,19 +99,23 @@ class Quiet:
         return {one for row in self.rows.values() for one in (*row.blocked, *row.stray)}
 
     def was_removed(self, vid: str) -> bool:
-        """Whether others removed the replica, noticed or not."""
+        """Whether others removed the replica, noticed or not. Of a name that two null versions have had, what
+        became of the first counts for the second."""
         row = self.rows.get(vid)
         there = {one.version_id for one in self.destination}
-        gone = row is not None and (row.lost or (row.live and row.replica not in there))
-        return gone and "remove" in self.foreign
+        if row is None or row.replica in there:
+            return False
+        return self.past[vid].twice or ((row.lost or row.live) and "remove" in self.foreign)
 
     def place(self, vid: str) -> int:
         return self.past[vid].place
 
     def is_decidable(self, one: str, other: str) -> bool:
         """Whether anybody can know which is the newer: S3 no longer lists both, and LastModified has steps
-        of a second."""
+        of a second. Of a name that two null versions have had, only the list tells that there is a second."""
         listed = self.listed()
+        if (self.past[one].twice or self.past[other].twice) and not self.reconciled:
+            return False
         if one in listed and other in listed:
             return True
         facts = [self.rows[vid].order for vid in (one, other)]
@@ -100,7 +125,7 @@ class Quiet:
 
 
 #: Events that make a version known.
-_MAKING: Final = ("ObjectCreated:", "ObjectRemoved:DeleteMarkerCreated")
+MAKING: Final = ("ObjectCreated:", "ObjectRemoved:DeleteMarkerCreated")
 
 Problems = Iterator[str]
 Invariant = Callable[[Quiet], Problems]
@@ -135,9 +160,15 @@ def deleted_versions_are_gone(key: Quiet) -> Problems:
     if not key.version_deletes:
         return
     for vid in set(key.standing()) - key.listed():
-        past = key.past[vid]
-        if not past.expired and "ObjectRemoved:Delete" not in past.unheard:
+        if key.is_known_deleted(vid):
             yield f"{vid} was deleted at the source, and its replica is still there"
+
+
+def what_was_lost_is_restored(key: Quiet) -> Problems:
+    """What came late stays out, as it would have the first time."""
+    for vid in key.restored & key.listed() - set(key.standing()):
+        if key.past[vid].kind is Kind.OBJECT and key.late is not LateVersions.SKIP:
+            yield f"{vid} was to be copied again, and has no replica"
 
 
 def nothing_unselected(key: Quiet) -> Problems:
@@ -182,15 +213,20 @@ def nothing_unknown(key: Quiet) -> Problems:
     for version in key.destination:
         if version.version_id in known or not version.truth.ours:
             continue
-        # After a crash nothing at S3 tells our marker from another.
-        if version.kind is Kind.OBJECT or "mark" not in key.foreign:
+        # After a crash nothing at S3 tells a marker of ours from another, nor what has no room for a stamp.
+        crowded = key.past[version.truth.source].crowded if version.truth.source else True
+        if crowded and "-" in version.etag and not key.tidy:
+            # From an upload, so that it may lie anywhere.
+            continue
+        mistaken = {"mark"} if version.kind is Kind.MARKER else {"put", "copy"} if crowded else set()
+        if not mistaken & key.foreign:
             yield f"{version.version_id}, which we wrote for {version.truth.source}, is in no row"
 
 
 def rows_tell_the_truth(key: Quiet) -> Problems:
     there = {version.version_id: version for version in key.destination}
     for vid, row in key.rows.items():
-        if (row.lost or (row.live and row.replica not in there)) and "remove" not in key.foreign:
+        if (row.lost or (row.live and row.replica not in there)) and not key.was_removed(vid):
             yield f"the row of {vid} misses its replica {row.replica}, and nobody removed it"
         version = there.get(row.replica or "")
         if version is None:
@@ -204,7 +240,7 @@ def rows_tell_the_truth(key: Quiet) -> Problems:
             stamp = Stamp.read(version.contents.metadata)
             if version.contents.body != key.past[vid].body:
                 yield f"the replica of {vid} holds other bytes"
-            elif stamp is None or stamp.version_id != vid:
+            elif stamp.version_id != vid if stamp else not key.past[vid].crowded:
                 yield f"the replica of {vid} has the stamp {stamp}"
 
 
@@ -221,7 +257,7 @@ def tags_agree(key: Quiet) -> Problems:
 
 
 def acls_agree(key: Quiet) -> Problems:
-    """ACLs follow their events only: neither a copy nor settling by hand looks at them."""
+    """ACLs follow their events: settling by hand does not look for changes that no event told of."""
     there = {version.version_id: version for version in key.destination}
     for version in key.selected():
         row = key.rows.get(version.name)
@@ -252,6 +288,8 @@ def at_rest(key: Quiet) -> Problems:
             yield f"the row of {vid} is due"
         if row.upload is not None:
             yield f"the row of {vid} remembers an upload"
+        if row.live and row.owed:
+            yield f"the replica of {vid} is owed {', '.join(sorted(row.owed))} ({row.reason}: {row.detail})"
     if key.uploads and key.tidy:
         yield f"{key.uploads} uploads are open"
 
@@ -262,6 +300,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     nothing_unknown,
     nothing_unselected,
     deleted_versions_are_gone,
+    what_was_lost_is_restored,
     in_order,
     the_newest_is_current,
     rows_tell_the_truth,

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from s3replicator.decisions.events import Upload
+from s3replicator.decisions.events import ChangeKind, Upload
 from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.versions import Kind
@@ -202,6 +202,8 @@ def a_row_comes_back_as_it_was_written(ledger: Ledger, destination: str) -> None
         doubt=True,
         lost=True,
         purged=True,
+        owed=frozenset({ChangeKind.TAGGED, ChangeKind.ACL_CHANGED}),
+        acl=True,
         left=("r2", "r3"),
         blocked=("r4",),
         stray=("r5",),
@@ -219,6 +221,13 @@ def a_row_comes_back_as_it_was_written(ledger: Ledger, destination: str) -> None
     )
     _leave(ledger, destination, rows={"v1": row})
     assert ledger.peek(_key(destination), "v1") == row
+
+
+@_case
+def a_head_is_read_without_a_lease(ledger: Ledger, destination: str) -> None:
+    assert ledger.head(_key(destination)) is None
+    head = _leave(ledger, destination, rows={"v1": _row()})
+    assert ledger.head(_key(destination)) == head
 
 
 @_case

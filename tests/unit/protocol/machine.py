@@ -36,9 +36,9 @@ class Machine(RuleBasedStateMachine):
     def begin(self, terms: Terms) -> None:
         self.acts = Acts(terms)
 
-    @rule(key=_any("key"), large=_any("large"))
-    def put(self, key: str, large: bool) -> None:
-        self._do("put", key, large)
+    @rule(key=_any("key"), large=_any("large"), crowded=_any("crowded"))
+    def put(self, key: str, large: bool, crowded: bool) -> None:
+        self._do("put", key, large, crowded)
 
     @rule(key=_any("key"))
     def mark(self, key: str) -> None:
@@ -67,6 +67,10 @@ class Machine(RuleBasedStateMachine):
     @rule(key=_any("key"), which=_any("which"), colour=_any("colour"))
     def grant(self, key: str, which: int, colour: str) -> None:
         self._do("grant", key, which, colour)
+
+    @rule(versioning=_any("versioning"))
+    def switch(self, versioning: bool) -> None:
+        self._do("switch", versioning)
 
     @rule(key=_any("key"), marker=_any("marker"))
     def write_foreign(self, key: str, marker: bool) -> None:

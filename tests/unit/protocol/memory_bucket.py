@@ -34,6 +34,10 @@ LIFECYCLE: Final = "s3.amazonaws.com"
 OWNER: Final = Grant("FULL_CONTROL", 'id="owner"')
 
 
+#: Takes a record, and the version it is about, which a record does not always name.
+Notify = Callable[[dict[str, Any], "Version"], None]
+
+
 class UploadOrder(StrEnum):
     """Where a completed upload stands among the versions of its key."""
 
@@ -108,7 +112,7 @@ class MemoryBucket:
         clock: ManualClock,
         places: "count[int]",
         order: UploadOrder = UploadOrder.INITIATION,
-        notify: Callable[[dict[str, Any]], None] | None = None,
+        notify: Notify | None = None,
     ) -> None:
         self.name = name
         self.order = order
@@ -280,7 +284,8 @@ class MemoryBucket:
                 sequencer=sequencer(next(self._places)) if ordered else None,
                 etag=version.etag,
                 size=version.contents.size if version.contents and ordered else None,
-            )
+            ),
+            version,
         )
 
 

@@ -3,7 +3,7 @@
 Items hold values of their own: nothing that a caller changes later is changed here.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -119,6 +119,14 @@ class MemoryLedger:
     def row(self, key: LedgerKey, version_id: str) -> Row | None:
         item = self._partition(key).rows.get(version_id)
         return item.row if item else None
+
+    def head(self, key: LedgerKey) -> Head | None:
+        part = self._partition(key)
+        return _copied(part.head.head) if part.head else None
+
+    def heads(self, keys: Sequence[LedgerKey]) -> Mapping[LedgerKey, Head]:
+        found = {key: self.head(key) for key in keys}
+        return {key: head for key, head in found.items() if head is not None}
 
     def peek(self, key: LedgerKey, version_id: str) -> Row | None:
         part = self._partition(key)

@@ -30,6 +30,7 @@ from s3replicator.ports import CopiedPart
 from tests.unit.protocol.memory_bucket import (
     Contents,
     MemoryBucket,
+    Notify,
     Truth,
     Upload,
     UploadOrder,
@@ -90,7 +91,7 @@ class MemoryS3:
         clock: ManualClock,
         *names: str,
         order: UploadOrder = UploadOrder.INITIATION,
-        notify: Callable[[dict[str, Any]], None] | None = None,
+        notify: Notify | None = None,
     ) -> "MemoryS3":
         """``notify`` is told of what happens in the first of them. ``order`` is that of all others: what
         a source does is AWS's."""

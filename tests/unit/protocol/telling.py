@@ -57,6 +57,7 @@ def _row(row: Row) -> str:
         f"{name} {', '.join(ids)}" for name in ("left", "blocked", "stray") if (ids := getattr(row, name))
     ]
     said += [str(row.reason)] if row.reason else []
+    said += [f"owed {', '.join(sorted(row.owed))}"] if row.owed else []
     said += [f"due {row.due:.0f}"] if row.due is not None else []
     said += [f"upload {row.upload.upload_id}"] if row.upload else []
     return " ".join(said)

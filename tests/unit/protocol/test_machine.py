@@ -14,8 +14,11 @@ _UNHURRIED: Final = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 PROFILES: Final = {
-    "quick": settings(_UNHURRIED, max_examples=500, stateful_step_count=30, derandomize=True),
-    "night": settings(_UNHURRIED, max_examples=50_000, stateful_step_count=60, print_blob=True),
+    "quick": settings(_UNHURRIED, max_examples=300, stateful_step_count=30, derandomize=True),
+    # Random wherever it runs: Hypothesis itself derandomizes where CI is set.
+    "night": settings(
+        _UNHURRIED, max_examples=50_000, stateful_step_count=60, derandomize=False, print_blob=True
+    ),
 }
 
 

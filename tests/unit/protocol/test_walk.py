@@ -4,7 +4,7 @@ from tests.unit.protocol.walk import broken, drawn, shortened
 
 
 def test_every_key_converges() -> None:
-    for seed in range(2000):
+    for seed in range(1000):
         script = drawn(seed)
         if broken(script):
             script = shortened(script)

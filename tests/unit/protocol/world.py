@@ -20,16 +20,17 @@ from s3replicator.decisions.configuration import (
 )
 from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.ledger import LedgerKey, Row, Status
-from s3replicator.decisions.stamp import Stamp
-from s3replicator.decisions.versions import Grant, Kind, Tag
+from s3replicator.decisions.outcome import Result
+from s3replicator.decisions.stamp import METADATA_LIMIT, Stamp
+from s3replicator.decisions.versions import Grant, Kind, Tag, is_null
 from s3replicator.usecases import lanes
 from s3replicator.usecases.batch import Batch, BatchResult, Message
 from s3replicator.usecases.by_hand import ByHand, Report, Request
 from s3replicator.usecases.engine import Engine, Timing
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.sweep import Sweep
-from tests.unit.protocol.invariants import Past, Quiet
-from tests.unit.protocol.memory_bucket import LIFECYCLE, OWNER, MemoryBucket, UploadOrder
+from tests.unit.protocol.invariants import MAKING, Past, Quiet
+from tests.unit.protocol.memory_bucket import LIFECYCLE, OWNER, MemoryBucket, UploadOrder, Version
 from tests.unit.protocol.memory_ledger import MemoryLedger
 from tests.unit.protocol.memory_queues import Letter, MemoryQueues, Queue
 from tests.unit.protocol.memory_s3 import MemoryDestination, MemoryS3, MemorySource
@@ -87,12 +88,14 @@ _FUNCTIONS: Final = {
 
 @dataclass(slots=True)
 class _Job:
-    """A worker's messages, or what an operator asked of it, and when its function's time is up."""
+    """A worker's messages, or what an operator asked of it, and when its function's time is up; ``lost`` are
+    versions whose replicas were missing when it began."""
 
     queue: Queue | None
     letters: list[Letter]
     ends: float
     asked: Request | None = None
+    lost: frozenset[str] = frozenset()
 
 
 class Violation(AssertionError):
@@ -122,12 +125,16 @@ class World:
         self.past: dict[str, dict[str, Past]] = defaultdict(dict)
         #: Keys at the destination where somebody else has been at work, and what they did.
         self.foreign: dict[str, set[str]] = defaultdict(set)
+        #: By key: what others removed and an operator has asked for since.
+        self.restored: dict[str, set[str]] = defaultdict(set)
         #: Keys that an operator has had purged by hand.
         self.purged: set[str] = set()
         self.faults = 0
         self._rules = _Rules(terms.configuration())
         self._jobs: dict[Worker, _Job] = {}
         self._unanswered: list[Request] = []
+        #: The source version that a message from S3 is about.
+        self._about: dict[str, str] = {}
         self._count = 0
         port = self.scheduler.port
         self._source = port(Port.SOURCE, MemorySource(self.s3))
@@ -138,8 +145,10 @@ class World:
 
     # -- what users do at the source
 
-    def put(self, key: str, size: int = 1) -> None:
-        self._done(f"put {key}", self.source.put, key, self._body(), size=size)
+    def put(self, key: str, size: int = 1, *, crowded: bool = False) -> None:
+        """``crowded``: with so much metadata that nothing can be added."""
+        metadata = {"everything": "x" * (METADATA_LIMIT - 20)} if crowded else {}
+        self._done(f"put {key}", self.source.put, key, self._body(), size=size, metadata=metadata)
 
     def begin(self, key: str, size: int = 2) -> str:
         upload_id = self.source.begin(key, self._body(), size=size)
@@ -157,9 +166,6 @@ class World:
 
     def expire(self, key: str, version_id: str) -> None:
         """A lifecycle rule deletes a version."""
-        found = self.source.find(key, version_id)
-        assert found is not None
-        self.past[key][found.name].expired = True
         self.scheduler.note(f"source: expire {version_id} of {key}")
         self.source.purge(key, version_id, by=LIFECYCLE)
 
@@ -170,6 +176,14 @@ class World:
         grants = {OWNER, Grant("READ", f'id="{grantee}"')}
         self._done(f"grant {version_id} {grantee}", self.source.grant, key, version_id, grants)
 
+    def switch(self, versioning: bool) -> None:
+        """Enable versioning, or suspend it."""
+        self.scheduler.note(f"source: versioning {'enabled' if versioning else 'suspended'}")
+        if versioning:
+            self.source.enable()
+        else:
+            self.source.suspend()
+
     def _body(self) -> str:
         self._count += 1
         return f"body {self._count}"
@@ -178,13 +192,30 @@ class World:
         made = act(*arguments, **keywords)
         self.scheduler.note(f"source: {what}" + (f": {made}" if made else ""))
 
-    def _hear(self, record: Mapping[str, Any]) -> None:
-        """S3 tells; and whatever it tells of has now been seen at the source."""
-        key = record["s3"]["object"]["key"]
-        for version in self.source.versions(key):
-            body = version.contents.body if version.contents else None
-            self.past[key].setdefault(version.name, Past(version.kind, version.place, body))
-        self.queues.send(Queue.INGEST, {"Records": [record]})
+    def _hear(self, record: Mapping[str, Any], version: Version) -> None:
+        """S3 tells; and what it tells of has now been seen at the source."""
+        key, past = record["s3"]["object"]["key"], self.past[record["s3"]["object"]["key"]]
+        contents, event = version.contents, record["eventName"]
+        known = past.get(version.name)
+        if known is None:
+            past[version.name] = Past(
+                version.kind,
+                version.place,
+                version.last_modified,
+                contents.body if contents else None,
+                crowded=bool(contents and contents.metadata),
+            )
+        elif event.startswith(MAKING):
+            known.place, known.twice = version.place, True
+        if event == "ObjectRemoved:Delete":
+            past[version.name].deleted = self.clock.now()
+        letter = self.queues.send(Queue.INGEST, {"Records": [record]})
+        self._about[letter.id] = version.name
+        listed = {one.name for one in self.source.versions(key)}
+        for name, one in past.items():
+            if name not in listed and one.deleted is None:
+                # Expired, or a null version that another one has replaced.
+                one.expired = True
 
     # -- what others do at the destination
 
@@ -204,23 +235,29 @@ class World:
     def remove_foreign(self, key: str, version_id: str) -> None:
         self.foreign[key].add("remove")
         self.scheduler.note(f"foreign: remove {version_id} of {key}")
+        removed = self.replica.find(key, version_id)
+        assert removed is not None
+        self.restored[key].discard(removed.truth.source or "")
         self.replica.purge(key, version_id)
 
     # -- messages
 
     def duplicate(self, queue: Queue, letter: Letter) -> None:
-        self.queues.send(queue, letter.body)
+        again = self.queues.send(queue, letter.body)
+        if letter.id in self._about:
+            self._about[again.id] = self._about[letter.id]
         self.scheduler.note(f"{letter.id} is delivered twice")
 
     def lose(self, letter: Letter) -> None:
         """S3's notification never arrives."""
         [record] = json.loads(letter.body)["Records"]
-        key, version_id = record["s3"]["object"]["key"], record["s3"]["object"]["versionId"]
         self.queues.delete(Queue.INGEST, letter)
-        copies = [other.body for other in self.queues.letters[Queue.INGEST]]
+        # What is being worked on may have been read before this happened.
+        copies = [other.body for other in self.queues.waiting(Queue.INGEST)]
+        name = self._about[letter.id]
         if letter.body not in copies:
-            self.past[key][version_id].unheard.add(record["eventName"])
-        self.scheduler.note(f"{letter.id} is lost: {record['eventName']} of {version_id}")
+            self.past[record["s3"]["object"]["key"]][name].unheard.add(record["eventName"])
+        self.scheduler.note(f"{letter.id} is lost: {record['eventName']} of {name}")
 
     # -- workers
 
@@ -296,7 +333,8 @@ class World:
     ) -> Worker:
         ends = self.clock.now() + seconds
         worker = self.scheduler.start(name, lambda: job(ends - _RESERVE))
-        self._jobs[worker] = _Job(queue, letters or [], ends, asked)
+        lost = self._lost(asked.key) if asked is not None and asked.restore_lost else frozenset()
+        self._jobs[worker] = _Job(queue, letters or [], ends, asked, lost)
         self._look_after(worker)
         return worker
 
@@ -336,10 +374,21 @@ class World:
                 self.queues.give_back(letter)
             else:
                 self.queues.delete(job.queue, letter)
-        if job.asked is not None and not (isinstance(worker.answer, Report) and not worker.answer.busy):
-            self._unanswered.append(job.asked)
+        if job.asked is not None:
+            if _is_answer(worker.answer, job.asked):
+                self.restored[job.asked.key] |= job.lost
+            else:
+                self._unanswered.append(job.asked)
         if not worker.killed:
             self.scheduler.note(f"{worker.name} {_ending(worker)}{'; again' if again else ''}")
+
+    def _lost(self, key: str) -> frozenset[str]:
+        """Versions whose replicas others have removed, recorded or not."""
+        there = {one.version_id for one in self.replica.versions(key)}
+        rows = self.ledger.history(LedgerKey(REPLICA, key))[1]
+        return frozenset(
+            vid for vid, row in rows.items() if row.lost or (row.live and row.replica not in there)
+        )
 
     def _returned(self, worker: Worker) -> Iterable[str]:
         answer = worker.answer
@@ -415,6 +464,7 @@ class World:
             rows=rows,
             past=self.past[key],
             foreign=frozenset(self.foreign[key]),
+            restored=frozenset(self.restored[key]),
             markers=self.terms.markers,
             version_deletes=self.terms.most_deletes is not None,
             late=self.terms.late,
@@ -424,7 +474,8 @@ class World:
         )
 
     def _ask_again(self) -> bool:
-        """An operator who got no answer repeats the question."""
+        """An operator who got no answer repeats the question, and so does one who hears that not everything
+        could be recorded or sent, or that what was to be restored failed."""
         asked, self._unanswered = self._unanswered, []
         for request in asked:
             self.finish(self._settle(request))
@@ -477,13 +528,18 @@ class World:
             if replica in row.left:
                 return
             if replica == row.replica:
-                past = self.past[key.key][version_id]
-                listed = self.source.find(key.key, version_id) is not None
-                deleted = key.key in self.purged or not past.expired
-                if row.purged and deleted and not listed and self.terms.most_deletes is not None:
+                if row.purged and self._may_be_purged(key.key, version_id):
                     return
                 raise Violation(f"{replica} is removed, the only replica of {version_id}: {short(row)}")
         raise Violation(f"{replica} of {key} is removed, and the ledger does not know it")
+
+    def _may_be_purged(self, key: str, name: str) -> bool:
+        """Whether somebody deleted the version, or an operator wants those gone that S3 no longer lists."""
+        if self.terms.most_deletes is None or any(one.name == name for one in self.source.versions(key)):
+            return False
+        deleted = {one for one, past in self.past[key].items() if past.deleted is not None}
+        # A delete of the null version does not say which one it meant.
+        return key in self.purged or name in deleted or (is_null(name) and any(map(is_null, deleted)))
 
     @staticmethod
     def _watch(key: LedgerKey, version_id: str, before: Row | None, after: Row | None) -> None:
@@ -497,6 +553,16 @@ class World:
         }.get(before.status, set(Status))
         if after.status not in allowed:
             raise Violation(f"the row of {version_id} of {key} went from {before} to {after}")
+
+
+def _is_answer(answer: object, asked: Request) -> bool:
+    if not isinstance(answer, Report) or answer.busy:
+        return False
+    reasons = {outcome.reason for outcome in answer.outcomes if outcome.version_id is None}
+    unrecorded = reasons & {Reason.LEDGER_UNAVAILABLE, Reason.QUEUE_UNAVAILABLE}
+    unsent = any(outcome.result is Result.DEFERRED for outcome in answer.outcomes)
+    failed = reasons - {None, Reason.OUT_OF_ORDER}
+    return not (unrecorded or unsent or (failed and asked.restore_lost))
 
 
 def _ending(worker: Worker) -> str:

@@ -1,7 +1,7 @@
 """The end of a job: what is still under way is waited for, then everything is summed up and reported."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -45,8 +45,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class JobFinish:
-    """``control_bucket`` is where the report is kept. ``report_drift`` is told how many findings there were.
-    """
+    """``control_bucket`` is where the report is kept. ``report_drift`` is told how many findings there were."""
 
     ledger: Ledger
     store: JobStore
@@ -57,21 +56,28 @@ class JobFinish:
     report_drift: Callable[[str, int], None]
 
     def run(self, job_id: str, attempt: int) -> dict[str, Any]:
-        """{"done": bool, "wait": seconds until it should be called again}; ``attempt`` counts from 0."""
+        """{"done": bool, "wait": seconds until it should be called again, "failed": batches that came to no
+        end}; ``attempt`` counts from 0."""
         job, survey = self._job(job_id)
         last = attempt >= _LOOKS or not job.repair
         names = list(self.store.names(f"{job.folder}results/"))
         pending = sum(self.parallel.map(self._look_again, names))
         if pending and not last:
-            return {"done": False, "wait": min(_LONGEST_WAIT, 5.0 * 2 ** min(attempt, 10))}
+            return {"done": False, "wait": min(_LONGEST_WAIT, 5.0 * 2 ** min(attempt, 10)), "failed": 0}
         parts = self.parallel.map(lambda name: self._report(job, name), names)
         totals = survey.get("totals", {})
         summary = Summary(versions=totals.get("versions", 0), octets=totals.get("bytes", 0))
         for part in parts:
             summary += part.summary
-        self._write(job, summary, [file for part in parts for file in part.files], survey)
+        failed = self._without_results(job, names)
+        told = {"survey": totals, "batchesFailed": failed, "ended": self.clock.now()}
+        self._write(job, {**summary.document(), **told}, [file for part in parts for file in part.files])
         self.report_drift(self.source_bucket, sum(summary.findings.values()))
-        return {"done": True, "wait": 0}
+        return {"done": True, "wait": 0, "failed": failed}
+
+    def _without_results(self, job: Job, results: Sequence[str]) -> int:
+        ended = {name.rpartition("/")[2] for name in results}
+        return sum(name.rpartition("/")[2] not in ended for name in self.store.names(f"{job.folder}batches/"))
 
     def _job(self, job_id: str) -> tuple[Job, Mapping[str, Any]]:
         folder = parse_job(job_id, {"Kind": "backfill"}).folder
@@ -108,10 +114,9 @@ class JobFinish:
             files.append(report_file(status, key, body))
         return _Part(Summary.of(tasks), tuple(files))
 
-    def _write(self, job: Job, summary: Summary, files: list[ReportFile], survey: Mapping[str, Any]) -> None:
+    def _write(self, job: Job, summary: Mapping[str, Any], files: Sequence[ReportFile]) -> None:
         manifest = report_manifest(self.control_bucket, files, self.clock.now())
-        told = {**summary.document(), "survey": survey.get("totals", {}), "ended": self.clock.now()}
-        for name, document in (("manifest", manifest), ("summary", told)):
+        for name, document in (("manifest", manifest), ("summary", summary)):
             self.store.write(f"{job.folder}report/{name}.json", json.dumps(document, indent=2).encode())
 
 

@@ -491,8 +491,6 @@ class _Run:
         page = self._page_above(key, one.until)
         with self._gate:
             one.looked_at = False
-            # Others may look now.
-            self._gate.notify_all()
             if page is None:
                 one.search = one.search.few_above(look.probe)
                 return None

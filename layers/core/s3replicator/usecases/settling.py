@@ -197,7 +197,7 @@ class Settlement:
 
     def _ask(self) -> None:
         """Whatever is tried has a row, which carries what orders it, and is due should nobody come back."""
-        for vid in self._asked:
+        for vid in sorted(self._asked):
             row, work = self.leased.row(vid), self.works[vid]
             if row is None or not (row.final or row.reason in WAITING_FOR_ORDER):
                 self._set(vid, waiting_row(self.engine, work, row, Reason.UNSETTLED))

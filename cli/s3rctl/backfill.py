@@ -1,0 +1,121 @@
+"""``s3rctl backfill``: objects that were there before are replicated."""
+
+import argparse
+from typing import Final
+
+from s3rctl import jobs
+from s3rctl.common import Commands, command, group, key_text, moment_given, size_given
+from s3replicator.decisions.job import Filters, Job, JobKind, Scope, Standing
+
+_GROUP: Final = """\
+Replication begins with the events of new versions. What was written before the stack was deployed, or before
+a rule selected it, is brought over by a backfill: a job that lists the source, and has every version that
+the rules in force select, and that is not there, replicated by the same engine and with the same promises
+as new ones. Versions of a key arrive in their order, delete markers where they belong.
+
+It can be run while objects are being written, and as often as you like: what the ledger knows as replicated
+is not copied again. What fails does not stop it; it stands in the report, and goes the usual way (retried,
+or parked). A job is known by its id: killed or stopped, and started again under its id, it goes on where it
+was."""
+
+_START: Final = """\
+Returns once the job is started, and prints its id.
+
+What is selected can be narrowed by the filters of S3 Batch Replication; of several, all must hold. --status
+is what the ledger says of a version at a destination: NONE, it knows nothing; FAILED, given up, waiting or
+not eligible; COMPLETED, replicated. Without it NONE and FAILED are taken. A delete marker has no size and no
+storage class: filters by these leave it out.
+
+  --resync   also copies again what others have removed at the destination, lifecycle rules included. Without
+             it what was removed stays removed.
+  --dry-run  finds out what would be done, and what it would cost, and does nothing: see `report`.
+
+Nothing is started without --yes, or a yes at the terminal. With --watch it exits as `watch` does."""
+
+_EXAMPLES: Final = """\
+  s3rctl backfill start --dry-run --yes --watch
+  s3rctl backfill start --yes
+  s3rctl backfill start --prefix reports/ --current --created-after 2026-01-01 --yes
+  s3rctl backfill start --status FAILED --yes --watch
+  s3rctl backfill start --id backfill-20260131-120000 --yes"""
+
+
+def add_to(commands: Commands) -> None:
+    own = group(commands, "backfill", summary="replicate objects that were there before", description=_GROUP)
+    start = command(own, "start", summary="start a backfill", description=_START, examples=_EXAMPLES)
+    jobs.start_options(start)
+    _filters(start)
+    start.set_defaults(run=run_start)
+    jobs.add_shared(own, JobKind.BACKFILL, "backfill-20260131-120000")
+
+
+def _filters(parser: argparse.ArgumentParser) -> None:
+    scope = parser.add_mutually_exclusive_group()
+    scope.add_argument(
+        "--all-versions", action="store_true", help="all versions and delete markers (the default)"
+    )
+    scope.add_argument("--current", action="store_true", help="only current versions, and no delete markers")
+    for name, what in (("after", "later"), ("before", "earlier")):
+        parser.add_argument(
+            f"--created-{name}",
+            type=moment_given,
+            metavar="TIME",
+            help=f"only versions written {what} than this, such as 2026-01-31T12:00:00Z",
+        )
+    for name in ("larger", "smaller"):
+        parser.add_argument(
+            f"--{name}-than",
+            type=size_given,
+            metavar="SIZE",
+            help=f"only objects {name} than this, such as 1MiB",
+        )
+    for name, what in (
+        ("storage-class", "of this storage class"),
+        ("suffix", "whose key ends with this"),
+        ("substring", "whose key contains this"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=key_text,
+            action="append",
+            default=[],
+            metavar="TEXT",
+            help=f"only versions {what}, or another one that is given",
+        )
+    parser.add_argument(
+        "--status",
+        action="append",
+        choices=[standing.value for standing in Standing],
+        help="only versions of this status, or another one that is given (default: NONE and FAILED)",
+    )
+    parser.add_argument("--resync", action="store_true", help="also copy again what others have removed")
+
+
+def run_start(given: argparse.Namespace) -> int:
+    prefix, prefixes = jobs.prefixes(given)
+    standings = frozenset(Standing(status) for status in given.status or ())
+    if not standings:
+        standings = frozenset(Standing) if given.resync else frozenset({Standing.NONE, Standing.FAILED})
+    return jobs.start(
+        given,
+        Job(
+            id="",
+            kind=JobKind.BACKFILL,
+            prefix=prefix,
+            scope=Scope.CURRENT if given.current else Scope.ALL,
+            filters=Filters(
+                created_after=given.created_after,
+                created_before=given.created_before,
+                larger_than=given.larger_than,
+                smaller_than=given.smaller_than,
+                storage_classes=frozenset(given.storage_class),
+                prefixes=prefixes,
+                suffixes=tuple(given.suffix),
+                substrings=tuple(given.substring),
+            ),
+            standings=standings,
+            repair=not given.dry_run,
+            restore_lost=given.resync,
+            failed_only=given.failed_only,
+        ),
+    )

@@ -1,0 +1,43 @@
+"""How far something has come, on standard error: a line that changes on a terminal, else one now and then."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from s3rctl.common import safe
+
+_WIDTH: Final = 30
+_ERASE: Final = "\r\x1b[K"
+
+
+class Bar:
+    """``show`` as often as there is news."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._said: object = None
+
+    def show(self, done: int, total: int, text: str, *, milestone: object = None) -> None:
+        """On what is no terminal only if the ``milestone``, or the tenth that is done, is another one.
+        Without a ``total`` no bar is shown."""
+        tenth = 10 * done // total if total else 0
+        if self._terminal:
+            bar = f"[{'#' * (_WIDTH * done // total):.<{_WIDTH}}] " if total else ""
+            print(f"{_ERASE}{bar}{safe(text)}", end="", file=sys.stderr, flush=True)
+        elif self._said != (milestone, tenth):
+            print(safe(text), file=sys.stderr, flush=True)
+        self._said = (milestone, tenth)
+
+    def end(self) -> None:
+        if self._terminal and self._said is not None:
+            print(_ERASE, end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Bar]:
+    bar = Bar()
+    try:
+        yield bar
+    finally:
+        bar.end()

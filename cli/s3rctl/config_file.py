@@ -1,0 +1,28 @@
+"""A replication configuration as it is given, and what is said of one that cannot be used."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from s3rctl.common import NOT_DONE, CannotWork, complain, print_json
+from s3replicator.decisions.configuration import InvalidConfiguration
+
+
+def read_file(name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise CannotWork(f"{name} cannot be read: {error.strerror}") from error
+
+
+def refuse(given: argparse.Namespace, name: str, error: InvalidConfiguration) -> int:
+    if given.json:
+        print_json({"valid": False, "code": error.code, "field": error.field, "problem": error.problem})
+    else:
+        complain(f"{name}: {error}")
+    return NOT_DONE
+
+
+def unknown(version_id: str) -> int:
+    complain(f"the configuration has no version {version_id}: see `s3rctl config history`")
+    return NOT_DONE
