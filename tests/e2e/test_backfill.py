@@ -118,6 +118,24 @@ def written_to_meanwhile(world: World, keys: list[str]) -> Iterator[None]:
             writing.result()
 
 
+def unexplained(world: World) -> list[str]:
+    """Keys whose replicas are not as their sources, though both are at rest. Where a live version came first,
+    delete markers below it are left out; nothing else may differ."""
+    sources, replicas = histories(world, SOURCE), histories(world, REPLICAS)
+    apart = [key for key in sources if sources[key] != replicas[key]]
+    return [
+        key
+        for key in apart
+        if sources[key][:1] != replicas[key][:1]
+        or _objects(sources[key]) != _objects(replicas[key])
+        or differences(world, REPLICAS, key, version_deletes=False)
+    ]
+
+
+def _objects(history: list[str]) -> list[str]:
+    return [version for version in history if version != "marker"]
+
+
 def test_everything_that_was_there_arrives_while_others_write(filled: World) -> None:
     keys = sorted(histories(filled, SOURCE))
     assert len(keys) == KEYS
@@ -126,10 +144,7 @@ def test_everything_that_was_there_arrives_while_others_write(filled: World) -> 
     told = summary(filled, "everything")
     assert told["statuses"]["FAILED"] == told["statuses"]["PENDING"] == 0
 
-    wait_until(
-        lambda: histories(filled, SOURCE, "0/") == histories(filled, REPLICAS, "0/"), "0/ is equal", LONG
-    )
-    assert histories(filled, SOURCE) == histories(filled, REPLICAS)
+    wait_until(lambda: not unexplained(filled), "both sides are equal", LONG)
     for key in random.Random(6).sample(keys, 20):
         assert differences(filled, REPLICAS, key, version_deletes=False) == []
 
