@@ -15,7 +15,7 @@ from s3replicator.decisions.stamp import place_of
 from tests.functional import jobs
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.passing_time import let_time_pass
-from tests.functional.world import CONTROL, HANDLERS, ONE, SOURCE, Context, World
+from tests.functional.world import CONTROL, HANDLERS, ONE, SOURCE, TABLE, Context, World
 
 DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
 MARKERS: dict[str, Any] = {"DeleteMarkerReplication": {"Status": "Enabled"}}
@@ -171,6 +171,22 @@ def test_a_destination_emptied_by_hand_is_filled_again_if_asked(one: World) -> N
     assert (one.versions("a"), one.versions("b")) == (["content"], ["content"])
     assert done.summary["statuses"]["SUCCEEDED"] == 2
     assert jobs.run(one, "third", RestoreLost=True).writes() == []
+
+
+def test_replicas_that_are_there_are_not_copied_again(one: World) -> None:
+    """The ledger was lost: what a replica is stands in its stamp."""
+    for number in range(3):
+        one.deliver(one.put("key", str(number).encode()))
+    for item in one.dynamodb.scan(TableName=TABLE)["Items"]:
+        one.dynamodb.delete_item(TableName=TABLE, Key={name: item[name] for name in ("pk", "sk")})
+    one.put("key", b"3")
+
+    done = jobs.run(one)
+
+    assert done.count("CopyObject") == 1
+    assert one.versions("key") == ["3", "2", "1", "0"]
+    assert done.summary["statuses"]["SUCCEEDED"] == 4
+    assert one.at_rest("key")
 
 
 def test_what_cannot_be_copied_is_reported_and_is_no_failure(one: World) -> None:

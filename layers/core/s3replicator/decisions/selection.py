@@ -20,12 +20,14 @@ MOST_BYTES: Final = 400_000
 @dataclass(frozen=True, slots=True)
 class Line:
     """A key to be worked on. ``versions``: these, the oldest first; None if the worker has to list them.
-    ``restore``: replicas that others removed are to be copied again. ``only``: the ids of the versions that
-    are meant, if not all are; none for the current one."""
+    ``restore``: replicas that others removed are to be copied again. ``recall``: the destinations hold
+    objects that may be replicas the ledger does not know. ``only``: the ids of the versions that are meant,
+    if not all are; none for the current one."""
 
     key: str
     versions: tuple[ListedVersion, ...] | None = None
     restore: bool = False
+    recall: bool = False
     only: tuple[str, ...] | None = None
 
     @property
@@ -40,8 +42,7 @@ class Line:
             "key": self.key,
             "versions": None if versions is None else [_told(version) for version in versions],
         }
-        if self.restore:
-            told["restore"] = True
+        told |= {name: True for name in ("restore", "recall") if getattr(self, name)}
         if self.only is not None:
             told["only"] = self.only
         return json.dumps(told).encode() + b"\n"
@@ -67,6 +68,7 @@ def lines_of(body: bytes) -> Iterator[Line]:
                 told["key"],
                 None if versions is None else tuple(ListedVersion(v[0], Kind(v[1]), v[2]) for v in versions),
                 told.get("restore", False),
+                told.get("recall", False),
                 tuple(told["only"]) if "only" in told else None,
             )
 

@@ -12,6 +12,7 @@ from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, s
 from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import NULL, Kind, ListedVersion, VersionRef
 from s3replicator.ports import Configurations, Conflict, LeaseLost
 from s3replicator.usecases import refresh
@@ -83,6 +84,29 @@ class ByHand:
                 report.outcomes.append(_failed(key, failure))
         return report
 
+    def recall(self, bucket: str, key: str, deadline: float) -> bool:
+        """Recognise replicas that the ledger does not know, and do nothing else. False if it cannot be done
+        now."""
+        configuration = self.configurations.current()
+        for destination in contenders(configuration, key):
+            ledger_key = LedgerKey(destination, key)
+            try:
+                source = source_name(VersionRef(bucket, key, ""))
+                _, leased = lease_key(self.engine, ledger_key, source, deadline)
+                if leased is None:
+                    return False
+                if not leased.in_doubt:
+                    self._recall(leased, leased.sides(), configuration)
+                leased.release()
+            except (LeaseLost, RetryableError):
+                return False
+        return True
+
+    def _recall(self, leased: LeasedKey, sides: Sides, configuration: Configuration) -> list[str]:
+        rules = contenders(configuration, leased.key.key).get(leased.key.destination, ())
+        markers = not self.peers and any(rule.delete_markers for rule in rules)
+        return recall(self.engine, leased, sides, markers=markers)
+
     def _settle(
         self,
         request: Request,
@@ -113,9 +137,7 @@ class ByHand:
         try:
             if leased.in_doubt:
                 leased.resolve()
-            rules = contenders(configuration, leased.key.key).get(leased.key.destination, ())
-            markers = not self.peers and any(rule.delete_markers for rule in rules)
-            adopted = recall(self.engine, leased, settlement.sides(), markers=markers)
+            adopted = self._recall(leased, settlement.sides(), configuration)
             report.outcomes += [
                 _outcome(leased.key, Result.ADOPTED, version_id=vid) for vid in sorted(adopted)
             ]

@@ -171,7 +171,7 @@ class Examiner:
         if not contending:
             return None
         if not one.source.complete:
-            return Line(one.key)
+            return Line(one.key, recall=any(one.replicas[bucket].versions for bucket in contending))
         markers = self._markers([rule for bucket in contending for rule in selected[bucket]])
         versions = select(job, one.key, one.source.versions, markers=markers)
         if not versions:
@@ -184,9 +184,10 @@ class Examiner:
         ):
             return Line(one.key, restore=True)
         wanted = tuple(version for version in versions if self._weigh(version, known))
-        if len(wanted) > MOST_VERSIONS_OF_A_KEY:
-            return Line(one.key)
-        return Line(one.key, wanted) if wanted else None
+        if not wanted:
+            return None
+        recall = any(unknown_objects(known[bucket], one.replicas[bucket].versions) for bucket in contending)
+        return Line(one.key, wanted if len(wanted) <= MOST_VERSIONS_OF_A_KEY else None, recall=recall)
 
     def _weigh(self, version: ListedVersion, known: Mapping[str, Mapping[str, Row]]) -> bool:
         """Whether any of these destinations is to be given the version; added to their loads."""

@@ -122,7 +122,9 @@ class JobBatch:
     ) -> None:
         if job.kind is JobKind.BACKFILL and job.repair:
             plain = [line for line in lines if not line.restore]
-            self._backfill(job, plain, configuration, deadline, progress)
+            recalled = self.engine.parallel.map(lambda line: self._recall(line, deadline), plain)
+            known = [line for line, is_done in zip(plain, recalled, strict=True) if is_done]
+            self._backfill(job, known, configuration, deadline, progress)
             lines = [line for line in lines if line.restore]
         each = self.engine.parallel.map(lambda line: self._one(job, line, configuration, deadline), lines)
         for line, tasks in zip(lines, each, strict=True):
@@ -131,6 +133,10 @@ class JobBatch:
                 progress.tasks += tasks
 
     # -- versions to be replicated
+
+    def _recall(self, line: Line, deadline: float) -> bool:
+        """What is there already is not copied again. False if the key could not be looked at now."""
+        return not line.recall or self.by_hand.recall(self.source_bucket, line.key, deadline)
 
     def _backfill(
         self,

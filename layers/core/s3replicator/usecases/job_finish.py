@@ -45,7 +45,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class JobFinish:
-    """``control_bucket`` is where the report is kept. ``report_drift`` is told how many findings there were."""
+    """``control_bucket`` keeps the report. ``report_drift`` is told how many findings there were."""
 
     ledger: Ledger
     store: JobStore

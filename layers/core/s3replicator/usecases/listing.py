@@ -367,7 +367,12 @@ class _Run:
 
     def checkpoint(self) -> Checkpoint:
         with self._gate:
-            todo = [KeyRange(one.after, one.until) for one in (*self._waiting, *self._reading)]
+            todo = [
+                KeyRange(one.after, one.until)
+                for one in (*self._waiting, *self._reading)
+                # Else its reader has come to where it was cut off, and does not know yet.
+                if one.after is None or one.after != one.until
+            ]
             return Checkpoint(
                 tuple(sorted(todo, key=lambda keys: keys.after or "")), dict(self._memos), self._runs
             )
