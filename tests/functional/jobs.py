@@ -49,44 +49,52 @@ def run(
 ) -> Run:
     """``between`` happens before each look at what is under way."""
     request = {"Kind": "backfill", **request}
-    with recording() as recorded:
-        surveyed = survey(world, job, request, seconds)
-        for name in names(world, f"jobs/{job}/batches/"):
-            work(job, name, seconds)
-        between()
-        finish(job, between)
+    before = {name: len(world.calls[name]) for name in ("survey", "backfill")}
+    surveyed = survey(world, job, request, seconds)
+    for name in names(world, f"jobs/{job}/batches/"):
+        work(world, job, name, seconds)
+    between()
+    finish(world, job, between)
     return Run(
         summary=document(world, f"jobs/{job}/report/summary.json"),
         tasks=[task for name in names(world, f"jobs/{job}/results/") for task in lines(world, name)],
         batches=surveyed["batches"],
-        calls=recorded.calls,
+        calls=[call for name, made in before.items() for call in world.calls[name][made:]],
     )
+
+
+def invoke(world: World, function: str, event: dict[str, Any], seconds: float = 900) -> dict[str, Any]:
+    with recording() as recorded:
+        try:
+            answer: dict[str, Any] = HANDLERS[function].handler(event, Context(seconds))
+        finally:
+            world.calls[function] += recorded.calls
+    return answer
 
 
 def survey(world: World, job: str, request: Mapping[str, Any] | None, seconds: float = 900) -> dict[str, Any]:
     for _ in range(50):
         event = {"step": "survey", "job": job, "request": request}
-        answer: dict[str, Any] = HANDLERS["survey"].handler(event, Context(seconds))
+        answer = invoke(world, "survey", event, seconds)
         if answer["done"]:
             return answer
     raise AssertionError("the survey does not end")
 
 
-def work(job: str, name: str, seconds: float = 900) -> None:
+def work(world: World, job: str, name: str, seconds: float = 900) -> None:
     for _ in range(50):
         try:
-            HANDLERS["backfill"].handler({"job": job, "batch": name}, Context(seconds))
+            invoke(world, "backfill", {"job": job, "batch": name}, seconds)
         except Unfinished:
             continue
         return
     raise AssertionError("the batch does not end")
 
 
-def finish(job: str, between: Callable[[], None] = lambda: None) -> None:
+def finish(world: World, job: str, between: Callable[[], None] = lambda: None) -> None:
     attempt = 0
     while True:
-        event = {"step": "report", "job": job, "attempt": attempt}
-        answer = HANDLERS["survey"].handler(event, Context(900))
+        answer = invoke(world, "survey", {"step": "report", "job": job, "attempt": attempt})
         if answer["done"]:
             return
         attempt = answer["attempt"]

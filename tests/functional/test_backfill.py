@@ -15,7 +15,7 @@ from s3replicator.decisions.stamp import place_of
 from tests.functional import jobs
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.passing_time import let_time_pass
-from tests.functional.world import CONTROL, HANDLERS, ONE, SOURCE, TABLE, Context, World
+from tests.functional.world import CONTROL, ONE, SOURCE, TABLE, World
 
 DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
 MARKERS: dict[str, Any] = {"DeleteMarkerReplication": {"Status": "Enabled"}}
@@ -284,7 +284,7 @@ def test_a_worker_that_dies_is_gone_on_with(one: World) -> None:
     [name] = jobs.names(one, "jobs/job/batches/")
     killed = Fault("PutObject", when=to_bucket(CONTROL), status=503, code="SlowDown", times=99)
     with faults(killed), pytest.raises(RetryableError):
-        jobs.work("job", name)
+        jobs.work(one, "job", name)
     done = jobs.run(one, "job")
 
     assert done.count("CopyObject") == 0
@@ -295,7 +295,7 @@ def test_a_batch_that_comes_to_no_end_is_counted(one: World) -> None:
     one.put("key")
     jobs.survey(one, "job", {"Kind": "backfill"})
     report = {"step": "report", "job": "job", "attempt": 0}
-    assert HANDLERS["survey"].handler(report, Context(900))["failed"] == 1
+    assert jobs.invoke(one, "survey", report)["failed"] == 1
     assert jobs.document(one, "jobs/job/report/summary.json")["batchesFailed"] == 1
     assert jobs.run(one, "job").summary["batchesFailed"] == 0
 

@@ -17,6 +17,7 @@ from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.conftest import set_environment
+from tests.functional import jobs
 from tests.functional.conftest import count_small_objects_as_large
 from tests.functional.faults import Fault, faults
 from tests.functional.recorder import ApiCall
@@ -28,6 +29,13 @@ ROLES: Final = {
     "replicate": "ReplicateRole",
     "replicate_large": "ReplicateLargeRole",
     "retry": "RetryRole",
+}
+JOB_ROLES: Final = {"survey": "SurveyRole", "backfill": "BackfillRole"}
+
+LISTING: Final = {
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListObjectsV2": "s3:ListBucket",
 }
 
 #: An action on a kind of resource.
@@ -86,8 +94,10 @@ def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
         case "PutObjectRetention" | "PutObjectLegalHold":
             # These two are the same for any version.
             yield f"s3:{operation}", f"{where} object"
-        case "ListObjectVersions":
-            yield "s3:ListBucketVersions", f"{where} bucket"
+        case "ListObjectVersions" | "ListMultipartUploads" | "ListObjectsV2":
+            yield LISTING[operation], f"{where} bucket"
+        case "PutObject":
+            yield "s3:PutObject", f"{where} object"
         case "CopyObject":
             origin = _side(_copied_bucket(arguments))
             yield from {
@@ -100,12 +110,10 @@ def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
                 ("s3:PutObjectAnnotation", "destination object"),
             }
             yield from _write(arguments)
-        case "CreateMultipartUpload":
+        case "CreateMultipartUpload" | "CompleteMultipartUpload":
             yield from _write(arguments)
         case "UploadPartCopy":
             yield "s3:GetObjectVersion", f"{_side(_copied_bucket(arguments))} object"
-            yield "s3:PutObject", "destination object"
-        case "CompleteMultipartUpload":
             yield "s3:PutObject", "destination object"
         case "AbortMultipartUpload":
             yield "s3:AbortMultipartUpload", "destination object"
@@ -253,6 +261,22 @@ def settle_by_hand(world: World) -> None:
     assert len(world.versions("settled")) == 1
 
 
+def run_jobs(world: World) -> None:
+    """What is missing, lost, large or another's."""
+    world.put("old")
+    large = world.put_parts("large", [bytes(6 * 1024**2), b"rest"])
+    world.deliver(world.put("lost"))
+    world.s3.delete_object(Bucket=ONE, Key="lost", VersionId=world.row("lost").replica)
+    with faults(Fault("CopyObject", status=503, code="SlowDown")):
+        jobs.run(world, "backfill", between=world.drain)
+    world.s3.put_object(Bucket=ONE, Key="lost", Body=b"theirs")
+    jobs.run(world, "reconcile", Kind="reconcile", Deep=True, RestoreLost=True, between=world.drain)
+    for number in range(4):
+        world.deliver(world.put("many", str(number).encode()))
+    jobs.run(world, "spilled", Kind="reconcile")
+    assert large
+
+
 @pytest.fixture(scope="module")
 def asked() -> dict[str, set[Grant]]:
     """What each function has asked for, over all paths."""
@@ -262,7 +286,7 @@ def asked() -> dict[str, set[Grant]]:
     runs += [partial(take_the_fast_path_elsewhere, function=name) for name in ROLES]
     runs += [partial(follow_changes, function=name) for name in ROLES]
     runs += [partial(replay_below_what_is_gone, size=size) for size in (1, 6 * 1024**2)]
-    runs += [settle_by_hand]
+    runs += [settle_by_hand, run_jobs]
     for run in runs:
         with pytest.MonkeyPatch.context() as patch, mock_aws():
             set_environment(patch)
@@ -288,3 +312,19 @@ def test_a_function_is_granted_exactly_what_it_asks_for(function: str, asked: di
     excused = set(EXCUSED[function])
     assert grants - wanted - excused == set(), "granted, and never called"
     assert excused - grants == set(), "excused, and not even granted"
+
+
+@pytest.mark.parametrize("function", JOB_ROLES)
+def test_a_function_of_jobs_is_granted_exactly_what_it_asks_for(
+    function: str, asked: dict[str, set[Grant]]
+) -> None:
+    wanted = asked[function]
+    if function == "backfill":
+        # The engine is that of the retry function, without its queue and its sweep.
+        own = {("sqs:ChangeMessageVisibility", "dead-letter queue"), ("dynamodb:Query", "ledger index")}
+        wanted |= asked["retry"] - own
+    grants = set(granted(JOB_ROLES[function], ""))
+
+    assert wanted - grants == set(), "called, and not granted"
+    excused = set(UNUSED | UNUSED_OF_COPIES)
+    assert grants - wanted - excused == set(), "granted, and never called"

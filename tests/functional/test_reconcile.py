@@ -174,6 +174,15 @@ def test_tags_that_differ(one: World) -> None:
     assert one.tags("key", str(one.rows("key")[-1].replica)) == {"colour": "red"}
 
 
+def test_uploads_that_nobody_goes_on_with(one: World) -> None:
+    """moto says of all uploads that they were begun in 2010."""
+    for key in ("key", "theirs"):
+        one.s3.create_multipart_upload(Bucket=ONE, Key=key)
+    assert found(reconcile(one)) == [("key", "StrayUpload", "SKIPPED")]
+    # Nothing tells whose they are.
+    assert one.open_uploads() == 2
+
+
 def test_a_dry_run_tells_and_does_nothing(one: World) -> None:
     one.put("new")
     remove_replica(one, "key", 0)

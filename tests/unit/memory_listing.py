@@ -57,7 +57,8 @@ class MemoryLister:
         if after is None or after.key != key:
             return versions
         ids = [version.version_id for version in versions]
-        return versions[ids.index(after.version_id or "") + 1 :]
+        # Of a version that is gone nobody knows the place; what has come instead is newer.
+        return versions[ids.index(after.version_id) + 1 :] if after.version_id in ids else ()
 
 
 class Killed(Exception):

@@ -51,7 +51,7 @@ def some_bucket(seed: int, size: int, most_versions: int) -> "Bucket":
     depth = chance.choice([4, 12])
     names = {"".join(chance.choices(alphabet, k=chance.randint(1, depth))) for _ in range(size)}
     names.update(chance.sample(AWKWARD_KEYS, chance.randint(0, 5)))
-    return {key: versions(key, chance.choice([1, 1, 1, 1, 2, most_versions])) for key in names}
+    return {key: versions(key, chance.choice([1, 1, 1, 1, 2, most_versions])) for key in sorted(names)}
 
 
 buckets = st.builds(
@@ -159,6 +159,7 @@ class Disk:
         return checkpoint
 
     def save(self, checkpoint: Checkpoint) -> None:
+        assert all(keys.after is None or keys.after != keys.until for keys in checkpoint.todo)
         for one, next_one in pairwise(checkpoint.todo):
             assert one.until is not None
             assert next_one.after is not None

@@ -66,12 +66,27 @@ class Page:
     after: Position | None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """A multipart upload, neither completed nor aborted; ``started`` in seconds since the epoch."""
+
+    key: str
+    upload_id: str
+    started: float
+
+
 class Lister(Protocol):
     """Lists one whole bucket, versions and delete markers."""
 
     def page(self, prefix: str, after: Position | None, most: int = 1000) -> Page:
         """``after`` need not be a key that exists. ``most`` is from 1 to 1000."""
         ...
+
+
+class UploadLister(Lister, Protocol):
+    """Lists what is under way in it, too."""
+
+    def uploads(self, prefix: str) -> Iterable[OpenUpload]: ...
 
 
 class JobStore(Protocol):

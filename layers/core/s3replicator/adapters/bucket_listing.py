@@ -1,6 +1,6 @@
 """ListObjectVersions of a whole bucket, page by page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,7 @@ from s3replicator.adapters.s3_errors import failures_of
 from s3replicator.adapters.s3_listing import keep_order, listed_in, recency
 from s3replicator.decisions.failures import Call
 from s3replicator.decisions.versions import NULL, ListedVersion, version_name
-from s3replicator.ports import Page, Position
+from s3replicator.ports import OpenUpload, Page, Position
 
 
 class S3Lister:
@@ -31,6 +31,15 @@ class S3Lister:
         if self._source:
             listed = [(key, _by_name(version)) for key, version in listed]
         return Page(listed, _end(answer))
+
+    def uploads(self, prefix: str) -> Iterable[OpenUpload]:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        with failures_of(Call.DST_LIST):
+            for page in pages:
+                for upload in page.get("Uploads", []):
+                    yield OpenUpload(upload["Key"], upload["UploadId"], upload["Initiated"].timestamp())
 
 
 def _markers(after: Position | None) -> dict[str, str]:

@@ -24,6 +24,8 @@ class Drift(StrEnum):
     OVERWRITTEN = "Overwritten"
     #: A repair was interrupted, and nobody comes back.
     UNSETTLED = "Unsettled"
+    #: A multipart upload that nobody goes on with, at a key of ours.
+    STRAY_UPLOAD = "StrayUpload"
     #: Tags, retention or size are not the source's.
     DIFFERENT = "Different"
 

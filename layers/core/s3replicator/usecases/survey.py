@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from s3replicator.decisions.job import InvalidJob, Job, job_document, parse_job
+from s3replicator.decisions.job import InvalidJob, Job, JobKind, job_document, parse_job
+from s3replicator.decisions.job_report import lines_of
 from s3replicator.decisions.manifest import entries
 from s3replicator.decisions.prices import Load
 from s3replicator.decisions.selection import MOST_VERSIONS
-from s3replicator.ports import Clock, Configurations, JobStore, Ledger, Lister, Parallel
+from s3replicator.ports import Clock, Configurations, JobStore, Ledger, Lister, Parallel, UploadLister
 from s3replicator.usecases.examine import Examiner, Terms, Totals
 from s3replicator.usecases.listing import Buckets, Checkpoint, KeyVersions, Walk
+from s3replicator.usecases.stray_uploads import stray_uploads
 
 #: Nothing is begun in the last seconds of a call.
 _MARGIN: Final = 60.0
@@ -26,7 +28,7 @@ class Survey:
     """``workers`` threads read; ``parallel`` must be able to run them at once."""
 
     source: Lister
-    destinations: Mapping[str, Lister]
+    destinations: Mapping[str, UploadLister]
     ledger: Ledger
     configurations: Configurations
     store: JobStore
@@ -64,7 +66,19 @@ class Survey:
                 checkpoint,
                 deadline=deadline - _MARGIN,
             )
+        if reached.finished and job.kind is JobKind.RECONCILE:
+            self._tell_of_uploads(job)
         return {"done": reached.finished, "batches": _totals(reached)["batches"]}
+
+    def _tell_of_uploads(self, job: Job) -> None:
+        now = self.clock.now()
+        found = [
+            task
+            for name, lister in self.destinations.items()
+            for task in stray_uploads(self.ledger, name, lister, job.prefix, now)
+        ]
+        if found:
+            self.store.write(f"{job.folder}results/uploads.jsonl", lines_of(found))
 
     def _save(self, job: Job, checkpoint: Checkpoint) -> None:
         self.store.write(_place(job), _document(checkpoint))

@@ -1,0 +1,39 @@
+"""Multipart uploads at a destination that nobody goes on with: invisible, and stored all the same.
+
+Nothing tells whose an upload is, so it is told of and left; a lifecycle rule of the bucket aborts it.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from s3replicator.decisions.drift import Drift
+from s3replicator.decisions.job_report import Task, TaskStatus
+from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.ports import Ledger, OpenUpload, UploadLister
+
+#: A large copy goes on for some hours at most. In seconds.
+_ABANDONED: Final = 86400.0
+
+
+def stray_uploads(
+    ledger: Ledger, destination: str, lister: UploadLister, prefix: str, now: float
+) -> Iterator[Task]:
+    """A task for each upload of more than a day at a key that the ledger knows, and that no row remembers."""
+    for upload in lister.uploads(prefix):
+        if now - upload.started > _ABANDONED and _is_stray(ledger, destination, upload):
+            begun = datetime.fromtimestamp(upload.started, UTC).isoformat(timespec="seconds")
+            yield Task(
+                key=upload.key,
+                version=None,
+                destination=destination,
+                status=TaskStatus.SKIPPED,
+                detail=f"the upload {upload.upload_id}, begun {begun}",
+                finding=Drift.STRAY_UPLOAD,
+            )
+
+
+def _is_stray(ledger: Ledger, destination: str, upload: OpenUpload) -> bool:
+    head, rows = ledger.history(LedgerKey(destination, upload.key))
+    remembered = {row.upload.upload_id for row in rows.values() if row.upload is not None}
+    return head is not None and upload.upload_id not in remembered
