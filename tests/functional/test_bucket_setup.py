@@ -514,6 +514,30 @@ def test_a_former_source_that_denies_us_does_not_hold_up_the_move(
     assert f"{IDENTIFIER} stays in the notifications of source" in note
 
 
+def test_rules_of_amazons_own_replication_are_warned_of(
+    interference: Interference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [
+        {"ID": name, "Status": status, "Priority": priority, "Filter": {}, "Destination": {"Bucket": arn}}
+        | {"DeleteMarkerReplication": {"Status": "Disabled"}}
+        for priority, (name, status, arn) in enumerate(
+            [
+                ("same", "Enabled", "arn:aws:s3:::near"),
+                ("off", "Disabled", "arn:aws:s3:::far"),
+                ("else", "Enabled", "arn:aws:s3:::elsewhere"),
+            ]
+        )
+    ]
+    interference.world.make("elsewhere")
+    configuration: Any = {"Role": "arn:aws:iam::123456789012:role/native", "Rules": rules}
+    interference.world.s3.put_bucket_replication(Bucket="source", ReplicationConfiguration=configuration)
+
+    interference.install(monkeypatch, interference.setup())
+    assert interference.world.send("Create")["Status"] == "SUCCESS"
+    (note,) = interference.notes
+    assert "Amazon S3's own replication of source has enabled rules for near" in note
+
+
 def test_an_entry_in_the_way_is_named(interference: Interference, monkeypatch: pytest.MonkeyPatch) -> None:
     world = interference.world
     theirs: Any = {

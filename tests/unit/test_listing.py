@@ -455,7 +455,7 @@ def test_real_threads_do_the_same() -> None:
     clock, disk = Simulation(), Disk()
     walk = Walk(Buckets([lister_of(bucket), lister_of(replica)], "", 5, 20), RealThreads(), 16, clock)
     assert walk.run(lambda name: Scribe(disk, name), disk.save, Checkpoint(), deadline=NEVER).finished
-    assert len(disk.files) > 16
+    assert len(disk.files) > 1
     assert sorted(disk.visits()) == [
         (key, (shown(bucket, key, 5), shown(replica, key, 5))) for key in sorted(bucket)
     ]

@@ -70,6 +70,19 @@ class BucketAdmin:
             ),
         )
 
+    def natively_replicated_to(self, bucket: str) -> frozenset[str]:
+        try:
+            reply = self._ask(
+                bucket, "GetBucketReplication", lambda: self._s3.get_bucket_replication(Bucket=bucket)
+            )
+        except BucketRefused as refusal:
+            if refusal.code == "ReplicationConfigurationNotFoundError":
+                return frozenset()
+            raise
+        rules = reply["ReplicationConfiguration"]["Rules"]
+        named = [rule["Destination"]["Bucket"] for rule in rules if rule["Status"] == "Enabled"]
+        return frozenset(arn.rpartition(":")[2] for arn in named)
+
     def put_if_absent(self, bucket: str, key: str, body: str) -> None:
         try:
             self._ask(

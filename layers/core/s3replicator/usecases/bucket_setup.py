@@ -35,6 +35,9 @@ class Buckets(Protocol):
     def put_notifications(self, bucket: str, configuration: Configuration) -> None:
         """Replaces the whole configuration; the targets of other people are not validated."""
 
+    def natively_replicated_to(self, bucket: str) -> frozenset[str]:
+        """The buckets that enabled rules of Amazon's own replication name."""
+
     def put_if_absent(self, bucket: str, key: str, body: str) -> None:
         """Writes a JSON document unless the key exists already."""
 
@@ -98,6 +101,7 @@ class BucketSetup:
             change=lambda found: merge(found, wanted.entry),
             in_the_way=lambda found: rivals(found, wanted.entry),
         )
+        self._warn_of_native_rules(wanted)
         if wanted.write_default:
             # Last, so that a first deployment that fails can take its empty control bucket away.
             self.buckets.put_if_absent(
@@ -106,6 +110,15 @@ class BucketSetup:
                 default_configuration(destinations, wanted.partition),
             )
         return data
+
+    def _warn_of_native_rules(self, wanted: Wanted) -> None:
+        ours = {destination.bucket for destination in wanted.destinations}
+        for name in sorted(ours & self.buckets.natively_replicated_to(wanted.source)):
+            self.note(
+                f"Amazon S3's own replication of {wanted.source} has enabled rules for {name}, too: every new"
+                " version will have two replicas there. Take them out: aws s3api get-bucket-replication"
+                f" --bucket {wanted.source}"
+            )
 
     def _deleted(self, request: Mapping[str, Any], identifier: str) -> Answer:
         physical_id = request["PhysicalResourceId"]
