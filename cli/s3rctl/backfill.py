@@ -26,6 +26,10 @@ is what the ledger says of a version at a destination: NONE, it knows nothing; F
 not eligible; COMPLETED, replicated. Without it NONE and FAILED are taken. A delete marker has no size and no
 storage class: filters by these leave it out.
 
+  --manifest takes a list instead of listing the source: a file, or s3://bucket/key. Either CSV with lines
+             bucket,key or bucket,key,versionId, keys URL-encoded, as for S3 Batch Operations; without a
+             version id the current version is meant. Or the manifest.json of an S3 Inventory in CSV. It is
+             checked whole, and kept with the job.
   --resync   also copies again what others have removed at the destination, lifecycle rules included. Without
              it what was removed stays removed.
   --dry-run  finds out what would be done, and what it would cost, and does nothing: see `report`.
@@ -37,6 +41,7 @@ _EXAMPLES: Final = """\
   s3rctl backfill start --yes
   s3rctl backfill start --prefix reports/ --current --created-after 2026-01-01 --yes
   s3rctl backfill start --status FAILED --yes --watch
+  s3rctl backfill start --manifest s3://inventories/source/all/2026-11-22T01-00Z/manifest.json --yes
   s3rctl backfill start --id backfill-20260131-120000 --yes"""
 
 
@@ -88,6 +93,11 @@ def _filters(parser: argparse.ArgumentParser) -> None:
         choices=[standing.value for standing in Standing],
         help="only versions of this status, or another one that is given (default: NONE and FAILED)",
     )
+    parser.add_argument(
+        "--manifest",
+        metavar="WHAT",
+        help="only versions of this list: a CSV file, or the manifest.json of an S3 Inventory",
+    )
     parser.add_argument("--resync", action="store_true", help="also copy again what others have removed")
 
 
@@ -118,4 +128,5 @@ def run_start(given: argparse.Namespace) -> int:
             restore_lost=given.resync,
             failed_only=given.failed_only,
         ),
+        given.manifest,
     )

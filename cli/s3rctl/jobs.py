@@ -29,8 +29,10 @@ from s3rctl.common import (
 from s3rctl.job_report import print_summary, unknown
 from s3replicator.decisions.job import InvalidJob, Job, JobKind, is_job_id, job_document, parse_job
 from s3replicator.decisions.job_progress import Phase, Progress, Run, new_id
+from s3replicator.decisions.manifest import InvalidManifest
 from s3replicator.operator_wiring import Operator
 from s3replicator.usecases.job_control import CannotStart, JobControl, NoSuchJob
+from s3replicator.usecases.job_manifest import JobManifest, ManifestFiles, examine, keep
 
 _WATCH: Final = """\
 Shows how far a job has come, until it ends: it surveys the buckets and writes down what there is to do, works
@@ -136,20 +138,25 @@ def prefixes(given: argparse.Namespace) -> tuple[str, tuple[str, ...]]:
 # -- start
 
 
-def start(given: argparse.Namespace, asked: Job) -> int:
-    """Start what was asked for; without ``--id`` a new id is made."""
+def start(given: argparse.Namespace, asked: Job, manifest: str | None = None) -> int:
+    """Start what was asked for; without ``--id`` a new id is made. ``manifest``: where a list of the versions
+    is that are meant."""
     operator = connect(given)
     control = operator.jobs()
-    job = _identified(given, control, asked)
+    files = operator.manifest_files()
+    listed = _listed(given, files, manifest, operator.stack.source_bucket) if manifest else None
+    job = _identified(given, control, replace(asked, columns=listed.columns) if listed else asked)
     if not given.json:
         _print_job(operator, job)
+        if listed is not None:
+            note(f"  {'Manifest:':<28} {listed}")
     if not said_yes(given, "Start it?"):
         if given.json:
             print_json({"done": False, "id": job.id, "request": job_document(job)})
         return DONE
     try:
-        run = control.start(job)
-    except CannotStart as problem:
+        run = control.start(job, lambda: keep(files, control.store, job, listed) if listed else None)
+    except (CannotStart, InvalidManifest) as problem:
         complain(str(problem))
         return NOT_DONE
     if given.watch:
@@ -161,6 +168,16 @@ def start(given: argparse.Namespace, asked: Job) -> int:
         note(f"Started. To see how far it has come: s3rctl {job.kind} watch {job.id}")
         print(job.id)
     return DONE
+
+
+def _listed(
+    given: argparse.Namespace, files: ManifestFiles, manifest: str, source_bucket: str
+) -> JobManifest:
+    try:
+        return examine(files, manifest, source_bucket)
+    except InvalidManifest as invalid:
+        given.refuse(f"--manifest: {invalid}")
+        raise
 
 
 def _identified(given: argparse.Namespace, control: JobControl, asked: Job) -> Job:

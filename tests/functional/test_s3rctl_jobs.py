@@ -1,5 +1,6 @@
 """Backfill and reconcile as an operator sees them: ``s3rctl backfill``, ``s3rctl reconcile``."""
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -607,3 +608,75 @@ def test_a_reconcile_tells_of_drift_and_puts_it_right(world: World, s3rctl: Tool
         assert s3rctl("reconcile", "watch", job_id).code == code
     assert "Missing" in s3rctl("reconcile", "report", "look").out
     assert world.versions("lost event", TWO) == ["content"]
+
+
+# -- manifests
+
+
+def test_a_manifest_is_checked_kept_and_worked_through(
+    s3rctl: Tool, machine: Machine, world: World, tmp_path: Path
+) -> None:
+    world.rules({})
+    old = world.put("a key", b"old")
+    world.put("a key", b"new")
+    world.put("other")
+    listed = tmp_path / "list.csv.gz"
+    listed.write_bytes(gzip.compress(f"{SOURCE},a%20key,{world.version_of(old)}\n".encode()))
+
+    job_id = start(s3rctl, "backfill", "--manifest", str(listed))
+
+    request = machine.started()[job_id]["request"]
+    assert request["ManifestColumns"] == ["Bucket", "Key", "VersionId"]
+    jobs.run(world, job_id, **request)
+    assert (world.versions("a key"), world.versions("other")) == (["old"], [])
+
+
+def test_an_inventory_is_copied_into_the_jobs_folder(s3rctl: Tool, machine: Machine, world: World) -> None:
+    world.rules({})
+    world.put("key")
+    world.s3.create_bucket(Bucket="inventories")
+    rows = gzip.compress(f'"{SOURCE}","key"\n'.encode())
+    world.s3.put_object(Bucket="inventories", Key="data/1.csv.gz", Body=rows)
+    document = {
+        "sourceBucket": SOURCE,
+        "destinationBucket": "arn:aws:s3:::inventories",
+        "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key",
+        "files": [{"key": "data/1.csv.gz", "MD5checksum": "unknown"}],
+    }
+    world.s3.put_object(Bucket="inventories", Key="all/manifest.json", Body=json.dumps(document))
+
+    job_id = start(s3rctl, "backfill", "--manifest", "s3://inventories/all/manifest.json")
+
+    jobs.run(world, job_id, **machine.started()[job_id]["request"])
+    assert world.versions("key") == ["content"]
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"elsewhere,key\n", "line 1 is of the bucket 'elsewhere'"),
+        (b"", "names no version"),
+        (b"\x1f\x8bnonsense", "no CSV in UTF-8, nor that gzipped"),
+        (b"\xff\xfe", "no CSV in UTF-8"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_manifest_that_cannot_be_meant_starts_nothing(
+    s3rctl: Tool, machine: Machine, tmp_path: Path, body: bytes | None, problem: str
+) -> None:
+    listed = tmp_path / "list.csv"
+    if body is not None:
+        listed.write_bytes(body)
+    answer = s3rctl("backfill", "start", "--yes", "--manifest", str(listed))
+    assert answer.code == 2
+    assert problem in answer.err
+    assert machine.started() == {}
+
+
+def test_a_manifest_excludes_restoring(s3rctl: Tool, machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"{SOURCE},key\n")
+    answer = s3rctl("backfill", "start", "--yes", "--resync", "--manifest", str(tmp_path / "list.csv"))
+    assert answer.code == 2
+    assert "with a manifest a job only replicates" in answer.err
+    assert machine.started() == {}

@@ -12,6 +12,7 @@ from s3replicator.adapters.executions import Executions
 from s3replicator.adapters.job_store import S3JobStore
 from s3replicator.adapters.lambda_function import LambdaFunction
 from s3replicator.adapters.ledger import DynamoLedger
+from s3replicator.adapters.manifest_files import OperatorsFiles
 from s3replicator.adapters.open_work import DeadLetterQueue, DynamoOpenWork
 from s3replicator.adapters.parked_queue import SqsParkedQueue
 from s3replicator.adapters.runtime import SystemClock, Threads
@@ -71,6 +72,9 @@ class Operator:
             DeadLetterQueue(_client("sqs", self.region), self.stack.dead_letter_queue_url),
             SystemClock(),
         )
+
+    def manifest_files(self) -> OperatorsFiles:
+        return OperatorsFiles(_client("s3", self.region), self.stack.control_bucket)
 
     def jobs(self) -> JobControl:
         """Raises ``StackUnusable``."""

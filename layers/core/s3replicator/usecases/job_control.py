@@ -63,9 +63,11 @@ class JobControl:
     parallel: Parallel
     clock: Clock
 
-    def start(self, job: Job) -> Run:
-        """The job goes on if it did not end. Raises ``CannotStart``."""
+    def start(self, job: Job, prepare: Callable[[], object] = lambda: None) -> Run:
+        """The job goes on if it did not end. ``prepare`` is called once nothing stands against it. Raises
+        ``CannotStart``."""
         self._check(job, self._runs(job.id))
+        prepare()
         document = {"request": job_document(job), "job": job.id}
         for number in range(1, _MOST_RUNS):
             # The first name that is free: another job's run may have it, or another operator is quicker.

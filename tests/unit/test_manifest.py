@@ -1,0 +1,114 @@
+"""Lists of versions that somebody else has made."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3replicator.decisions.manifest import PLAIN, Entry, InvalidManifest, entries, inventory
+from s3replicator.decisions.versions import Kind
+from tests.unit.strategies import keys
+
+SOURCE = "source-bucket"
+COLUMNS = (
+    "Bucket",
+    "Key",
+    "VersionId",
+    "IsLatest",
+    "IsDeleteMarker",
+    "Size",
+    "LastModifiedDate",
+    "ETag",
+    "StorageClass",
+)
+INVENTORY: dict[str, Any] = {
+    "sourceBucket": SOURCE,
+    "destinationBucket": "arn:aws:s3:::inventories",
+    "fileFormat": "CSV",
+    "fileSchema": ", ".join(COLUMNS),
+    "files": [{"key": "data/1.csv.gz", "size": 10, "MD5checksum": "f11166069f1990abeb9c97ace9cdfabc"}],
+}
+
+
+def read(text: str, columns: tuple[str, ...] = PLAIN) -> list[Entry]:
+    return list(entries(text.splitlines(keepends=True), columns, SOURCE))
+
+
+@given(keys)
+def test_a_key_is_decoded_once(key: str) -> None:
+    assert read(f"{SOURCE},{quote(key)},v1\n") == [Entry(key, ids=("v1",))]
+
+
+def test_a_space_may_be_a_plus() -> None:
+    assert read(f"{SOURCE},a+b%2Bc,v1\n") == [Entry("a b+c", ids=("v1",))]
+
+
+def test_versions_of_one_key_that_follow_each_other_are_one_entry() -> None:
+    told = read(f"{SOURCE},a,v1\n{SOURCE},a,v2\n{SOURCE},b,v3\n\n{SOURCE},a,v4\n")
+    assert told == [Entry("a", ids=("v1", "v2")), Entry("b", ids=("v3",)), Entry("a", ids=("v4",))]
+
+
+def test_without_a_version_id_the_current_one_is_meant() -> None:
+    assert read(f"{SOURCE},a\n", PLAIN[:2]) == [Entry("a")]
+    assert read(f"{SOURCE},a\n{SOURCE},b,\n") == [Entry("a"), Entry("b")]
+
+
+def test_an_inventory_says_enough_to_judge_a_version() -> None:
+    [entry] = read(
+        f'"{SOURCE}","a","old","false","false","3","2026-11-22T10:00:00.000Z","e1","STANDARD_IA"\n'
+        f'"{SOURCE}","a","marker","true","true","","2026-11-22T10:00:00.000Z","",""\n',
+        COLUMNS,
+    )
+    assert [(one.version_id, one.kind, one.latest) for one in entry.versions] == [
+        ("marker", Kind.MARKER, True),
+        ("old", Kind.OBJECT, False),
+    ]
+    assert (entry.versions[1].size, entry.versions[1].storage_class) == (3, "STANDARD_IA")
+    assert entry.versions[1].etag == '"e1"'
+
+
+def test_a_null_version_of_an_inventory_has_its_name() -> None:
+    [entry] = read(f"{SOURCE},a,,true,false,3,2026-11-22T10:00:00.000Z,e1,STANDARD\n", COLUMNS)
+    assert entry.versions[0].version_id == "null@1795341600-e1"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("elsewhere,a,v1", "line 1 is of the bucket 'elsewhere'"),
+        (f"{SOURCE},a,v1,more", "line 1 has 4 columns, not Bucket, Key, VersionId"),
+        (SOURCE, "line 1 has 1 columns"),
+    ],
+)
+def test_a_line_that_cannot_be_meant(line: str, problem: str) -> None:
+    with pytest.raises(InvalidManifest, match=problem):
+        read(line + "\n")
+
+
+def test_an_inventory_names_its_files_and_columns() -> None:
+    found = inventory(INVENTORY, SOURCE)
+    assert found.bucket == "inventories"
+    assert found.columns == COLUMNS
+    assert found.files == (("data/1.csv.gz", "f11166069f1990abeb9c97ace9cdfabc"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"sourceBucket": "elsewhere"}, "of 'elsewhere'; the stack replicates from 'source-bucket'"),
+        ({"fileFormat": "ORC"}, "format is ORC; only CSV"),
+        ({"fileSchema": "Key, Size"}, "Bucket and Key must be among them"),
+        ({"files": None}, "no manifest.json of an S3 Inventory"),
+    ],
+)
+def test_an_inventory_that_cannot_be_read(change: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidManifest, match=problem):
+        inventory(INVENTORY | change, SOURCE)
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_what_is_no_inventory_is_refused(document: dict[str, str]) -> None:
+    with pytest.raises(InvalidManifest):
+        inventory(document, SOURCE)
