@@ -108,6 +108,28 @@ def test_a_replica_that_no_row_knows_is_recorded(one: World) -> None:
     assert reconcile(one, "again").tasks == []
 
 
+def test_what_cannot_be_recovered_is_told_of(one: World) -> None:
+    """The ledger was lost, and the source version of a replica is gone: nothing says where it belongs."""
+    [version] = [
+        listed["VersionId"]
+        for listed in one.s3.list_object_versions(Bucket=SOURCE, Prefix="key")["Versions"]
+        if one.content("key", SOURCE, listed["VersionId"]) == "1"
+    ]
+    one.s3.delete_object(Bucket=SOURCE, Key="key", VersionId=version)
+    for item in one.dynamodb.scan(TableName=TABLE)["Items"]:
+        one.dynamodb.delete_item(TableName=TABLE, Key={name: item[name] for name in ("pk", "sk")})
+
+    done = reconcile(one)
+
+    told = [task for task in done.tasks if task["status"] != "SUCCEEDED"]
+    assert [(task["version"], task["status"], task["reason"]) for task in told] == [
+        (version, "SKIPPED", "SrcVersionNotFound")
+    ]
+    assert one.versions("key") == ["2", "1", "0"]
+    # From then on it is no news.
+    assert reconcile(one, "again").summary["findings"] == {}
+
+
 def test_a_second_replica_is_recorded_and_kept(one: World) -> None:
     replica = one.rows("key")[0].replica
     one.s3.copy_object(Bucket=ONE, Key="key", CopySource={"Bucket": ONE, "Key": "key", "VersionId": replica})

@@ -52,7 +52,12 @@ class Reconciler:
         self, job: Job, key: LedgerKey, findings: Sequence[Finding], deadline: float
     ) -> Report | None:
         """None if there is nothing to be done."""
-        if not job.repair or not any(job.restore_lost or not finding.known for finding in findings):
+        wanted = [
+            finding
+            for finding in findings
+            if not finding.known or (job.restore_lost and finding.drift is Drift.LOST)
+        ]
+        if not job.repair or not wanted:
             return None
         request = Request(
             bucket=self.source_bucket,
@@ -118,7 +123,9 @@ class _Look:
         for replica, what in recognised.items():
             row = rows.get(what.version_id)
             drift = Drift.TWICE if row is not None and row.live else Drift.UNRECORDED
-            found.append(Finding(drift, what.version_id, f"the replica {replica}"))
+            # Nothing says where a replica belongs whose source is gone: it can only be told of.
+            hopeless = drift is Drift.UNRECORDED and not sides.lists(what.version_id)
+            found.append(Finding(drift, what.version_id, f"the replica {replica}", known=hopeless))
         return found
 
     def _differences(self, rows: Mapping[str, Row]) -> list[Finding]:
@@ -154,6 +161,8 @@ def _task(key: LedgerKey, finding: Finding, left: Sequence[Finding], job: Job, r
     )
     if finding.drift is Drift.LOST and not job.restore_lost:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
+    if finding.drift is Drift.UNRECORDED and finding.known:
+        return replace(task, status=TaskStatus.SKIPPED, reason=Reason.SRC_VERSION_NOT_FOUND)
     if report is None:
         return replace(task, status=TaskStatus.SKIPPED, detail=finding.detail or "a dry run")
     if all((one.drift, one.version_id) != (finding.drift, finding.version_id) for one in left):
