@@ -27,8 +27,9 @@ not eligible; COMPLETED, replicated. Without it NONE and FAILED are taken. A del
 storage class: filters by these leave it out.
 
   --manifest takes a list instead of listing the source: a file, or s3://bucket/key. Either CSV with lines
-             bucket,key or bucket,key,versionId, keys URL-encoded, as for S3 Batch Operations; without a
-             version id the current version is meant. Or the manifest.json of an S3 Inventory in CSV. It is
+             bucket,key or bucket,key,versionId, keys URL-encoded, as for S3 Batch Operations, such as
+             my-bucket,reports/a%20b.pdf; no heading, gzipped if you like. Without a version id the current
+             version is meant. Or the manifest.json of an S3 Inventory in CSV. It is
              checked whole, and kept with the job.
   --resync   also copies again what others have removed at the destination, lifecycle rules included. Without
              it what was removed stays removed.
@@ -41,6 +42,7 @@ _EXAMPLES: Final = """\
   s3rctl backfill start --yes
   s3rctl backfill start --prefix reports/ --current --created-after 2026-01-01 --yes
   s3rctl backfill start --status FAILED --yes --watch
+  s3rctl backfill start --manifest list.csv --yes
   s3rctl backfill start --manifest s3://inventories/source/all/2026-11-22T01-00Z/manifest.json --yes
   s3rctl backfill start --id backfill-20260131-120000 --yes"""
 
@@ -102,7 +104,10 @@ def _filters(parser: argparse.ArgumentParser) -> None:
 
 
 def run_start(given: argparse.Namespace) -> int:
-    prefix, prefixes = jobs.prefixes(given)
+    if given.manifest is not None and given.resync:
+        given.refuse("--manifest and --resync exclude each other: with a manifest a job only replicates")
+    # A prefix narrows a listing; a manifest is not listed, so that it has to be a filter.
+    prefix, prefixes = jobs.prefixes(given) if given.manifest is None else ("", tuple(given.prefix))
     standings = frozenset(Standing(status) for status in given.status or ())
     if not standings:
         standings = frozenset(Standing) if given.resync else frozenset({Standing.NONE, Standing.FAILED})

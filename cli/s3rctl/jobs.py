@@ -4,6 +4,7 @@ reported alike."""
 import argparse
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from s3rctl import job_report
@@ -155,7 +156,8 @@ def start(given: argparse.Namespace, asked: Job, manifest: str | None = None) ->
             print_json({"done": False, "id": job.id, "request": job_document(job)})
         return DONE
     try:
-        run = control.start(job, lambda: keep(files, control.store, job, listed) if listed else None)
+        prepare = partial(keep, files, control.store, job, listed) if listed is not None else None
+        run = control.start(job, prepare)
     except (CannotStart, InvalidManifest) as problem:
         complain(str(problem))
         return NOT_DONE

@@ -328,6 +328,18 @@ def test_a_manifest_without_version_ids_means_current_versions(one: World) -> No
     assert one.versions("key") == ["new"]
 
 
+def test_a_manifest_may_name_a_key_in_several_places(one: World) -> None:
+    events = [one.put("key", str(number).encode()) for number in range(4)]
+    one.put("other")
+    first, second = (one.version_of(event) for event in events[:2])
+    rows = [f"{SOURCE},key,{second}", f"{SOURCE},other,", f"{SOURCE},key,{first}", f"{SOURCE},key,"]
+    give_manifest(one, "job", **{"00000.csv": "\n".join(rows).encode()})
+    done = jobs.run(one, ManifestColumns=["Bucket", "Key", "VersionId"])
+    assert one.versions("key") == ["3", "1", "0"]
+    assert one.versions("other") == ["content"]
+    assert done.summary["statuses"]["SUCCEEDED"] == 4
+
+
 INVENTORY = ["Bucket", "Key", "VersionId", "IsLatest", "IsDeleteMarker", "Size", "LastModifiedDate"]
 
 

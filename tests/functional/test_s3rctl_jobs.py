@@ -680,3 +680,50 @@ def test_a_manifest_excludes_restoring(s3rctl: Tool, machine: Machine, tmp_path:
     assert answer.code == 2
     assert "with a manifest a job only replicates" in answer.err
     assert machine.started() == {}
+
+
+def test_a_manifest_is_narrowed_by_a_prefix(
+    s3rctl: Tool, machine: Machine, world: World, tmp_path: Path
+) -> None:
+    for key in ("p/key", "q/key"):
+        world.put(key)
+    (tmp_path / "list.csv").write_text(f"{SOURCE},p/key\n{SOURCE},q/key\n")
+    job_id = start(s3rctl, "backfill", "--prefix", "p/", "--manifest", str(tmp_path / "list.csv"))
+    run_what_was_started(world, machine, job_id)
+    assert (world.versions("p/key", ONE), world.versions("q/key", ONE)) == (["content"], [])
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_job_with_a_manifest_goes_on_with_the_one_it_has(
+    s3rctl: Tool, machine: Machine, world: World, tmp_path: Path, begun: bool
+) -> None:
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"{SOURCE},key\n")
+    start(s3rctl, "backfill", "--id", "mine", "--manifest", str(listed))
+    if begun:
+        keep(world, "mine", job=machine.started()["mine"]["request"])
+    machine.end("mine", "FAILED")
+    listed.write_text(f"{SOURCE},another\n")
+    answer = s3rctl("backfill", "start", "--id", "mine", "--manifest", str(listed), "--yes")
+    assert (answer.code, "has its manifest: leave --manifest out" in answer.err) == (1, True)
+    assert jobs.text(world, "jobs/mine/manifest/00000.csv") == f"{SOURCE},key\n"
+    start(s3rctl, "backfill", "--id", "mine")
+    assert machine.started()["mine-2"] == machine.started()["mine"]
+
+
+def test_what_a_failed_start_left_of_a_manifest_starts_nothing(
+    s3rctl: Tool, machine: Machine, world: World
+) -> None:
+    world.s3.put_object(Bucket=CONTROL, Key="jobs/mine/manifest/00000.csv.gz", Body=b"")
+    answer = s3rctl("backfill", "start", "--id", "mine", "--yes")
+    assert (answer.code, "did not succeed: give another id" in answer.err) == (1, True)
+    assert machine.started() == {}
+
+
+def test_nothing_of_a_manifest_is_kept_without_yes(
+    s3rctl: Tool, machine: Machine, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text(f"{SOURCE},key\n")
+    answer = s3rctl("backfill", "start", "--manifest", str(tmp_path / "list.csv"))
+    assert (answer.code, "1 key" in answer.err) == (0, True)
+    assert jobs.names(world, "jobs/") == []

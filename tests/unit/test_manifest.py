@@ -51,8 +51,8 @@ def test_versions_of_one_key_that_follow_each_other_are_one_entry() -> None:
 
 
 def test_without_a_version_id_the_current_one_is_meant() -> None:
-    assert read(f"{SOURCE},a\n", PLAIN[:2]) == [Entry("a")]
-    assert read(f"{SOURCE},a\n{SOURCE},b,\n") == [Entry("a"), Entry("b")]
+    assert read(f"{SOURCE},a\n", PLAIN[:2]) == [Entry("a", ids=("",))]
+    assert read(f"{SOURCE},a\n{SOURCE},b,\n") == [Entry("a", ids=("",)), Entry("b", ids=("",))]
 
 
 def test_an_inventory_says_enough_to_judge_a_version() -> None:
@@ -80,11 +80,31 @@ def test_a_null_version_of_an_inventory_has_its_name() -> None:
         ("elsewhere,a,v1", "line 1 is of the bucket 'elsewhere'"),
         (f"{SOURCE},a,v1,more", "line 1 has 4 columns, not Bucket, Key, VersionId"),
         (SOURCE, "line 1 has 1 columns"),
+        ("Bucket,Key", "leave the names of the columns out"),
+        (f"{SOURCE},,v1", "line 1 has the key ''; it must be URL-encoded UTF-8"),
+        (f"{SOURCE},%ff,v1", "line 1 has the key '%ff'"),
     ],
 )
 def test_a_line_that_cannot_be_meant(line: str, problem: str) -> None:
     with pytest.raises(InvalidManifest, match=problem):
         read(line + "\n")
+
+
+def test_a_line_that_is_no_csv() -> None:
+    with pytest.raises(InvalidManifest, match="line 2 is no CSV"):
+        list(entries([f"{SOURCE},a\n", f"{SOURCE},a\r{SOURCE},b\n"], PLAIN, SOURCE))
+
+
+def test_an_inventory_without_facts_means_the_null_version_where_it_names_none() -> None:
+    columns = ("Bucket", "Key", "VersionId", "IsLatest", "IsDeleteMarker")
+    told = read(f"{SOURCE},a,v1,true,false\n{SOURCE},a,,false,false\n", columns)
+    assert told == [Entry("a", ids=("v1", "null"))]
+
+
+@pytest.mark.parametrize("rest", ["3,soon", "much,2026-11-22T10:00:00.000Z", "3"])
+def test_an_inventory_that_says_what_cannot_be_read(rest: str) -> None:
+    with pytest.raises(InvalidManifest, match="what is said of the key 'a'"):
+        read(f"{SOURCE},a,v1,true,false,{rest}\n", COLUMNS)
 
 
 def test_an_inventory_names_its_files_and_columns() -> None:

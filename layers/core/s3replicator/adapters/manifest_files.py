@@ -27,8 +27,12 @@ class OperatorsFiles:
 
     def copy(self, bucket: str, key: str, to: str) -> None:
         try:
+            # Without its tags, which it would take another permission to read.
             self._client.copy_object(
-                Bucket=self._control_bucket, Key=to, CopySource={"Bucket": bucket, "Key": key}
+                Bucket=self._control_bucket,
+                Key=to,
+                CopySource={"Bucket": bucket, "Key": key},
+                TaggingDirective="REPLACE",
             )
         except (ClientError, BotoCoreError) as error:
             raise InvalidManifest(f"s3://{bucket}/{key} cannot be copied: {error}") from error

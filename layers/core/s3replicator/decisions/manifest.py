@@ -31,7 +31,7 @@ class InvalidManifest(Exception):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A key, and what the manifest says of it: ``versions``, newest first, if it says enough to judge them,
-    else the ids that are meant; none for the current version."""
+    else the ids that are meant; "" is the current version."""
 
     key: str
     versions: tuple[ListedVersion, ...] = ()
@@ -80,13 +80,24 @@ def entries(lines: Iterable[str], columns: Sequence[str], source_bucket: str) ->
             versions = sorted(map(_listed, told), key=lambda one: (not one.latest, -one.last_modified))
             yield Entry(key, versions=tuple(versions))
         else:
-            yield Entry(key, ids=tuple(row["VersionId"] for row in told if row.get("VersionId")))
+            # An inventory leaves the id of a null version empty; elsewhere that is the current version.
+            empty = NULL if {"IsLatest", "VersionId"} <= set(columns) else ""
+            ids = dict.fromkeys(row.get("VersionId") or empty for row in told)
+            yield Entry(key, ids=tuple(ids))
 
 
 def _rows(lines: Iterable[str], columns: Sequence[str], source_bucket: str) -> Iterator[dict[str, str]]:
-    for number, values in enumerate(csv.reader(lines), start=1):
+    reader = csv.reader(lines)
+    while True:
+        try:
+            values = next(reader, None)
+        except csv.Error as error:
+            raise InvalidManifest(f"line {reader.line_num} is no CSV: {error}") from None
+        if values is None:
+            return
         if not values:
             continue
+        number = reader.line_num
         # A plain manifest may leave the version id out.
         row = dict(zip(columns, values, strict=False))
         if len(values) > len(columns) or "Key" not in row:
@@ -95,21 +106,31 @@ def _rows(lines: Iterable[str], columns: Sequence[str], source_bucket: str) -> I
             )
         if row["Bucket"] != source_bucket:
             of = row["Bucket"]
+            hint = ": leave the names of the columns out" if row["Key"].lower() == "key" else ""
             raise InvalidManifest(
-                f"line {number} is of the bucket {of!r}; the stack replicates from {source_bucket!r}"
+                f"line {number} is of the bucket {of!r}; the stack replicates from {source_bucket!r}{hint}"
             )
-        yield {**row, "Key": unquote_plus(row["Key"])}
+        try:
+            key = unquote_plus(row["Key"], errors="strict")
+        except UnicodeDecodeError:
+            key = ""
+        if not key:
+            raise InvalidManifest(f"line {number} has the key {row['Key']!r}; it must be URL-encoded UTF-8")
+        yield {**row, "Key": key}
 
 
 def _listed(row: Mapping[str, str]) -> ListedVersion:
-    modified = _time(row["LastModifiedDate"])
+    try:
+        modified, octets = _time(row["LastModifiedDate"]), int(row["Size"] or 0)
+    except (KeyError, ValueError) as error:
+        raise InvalidManifest(f"what is said of the key {row['Key']!r} cannot be read: {error!r}") from None
     etag = row.get("ETag", "")
     return ListedVersion(
         version_id=version_name(row["VersionId"] or NULL, modified, f'"{etag}"' if etag else ""),
         kind=Kind.MARKER if row["IsDeleteMarker"] == "true" else Kind.OBJECT,
         last_modified=modified,
         etag=f'"{etag}"' if etag else "",
-        size=int(row["Size"] or 0),
+        size=octets,
         latest=row["IsLatest"] == "true",
         storage_class=row.get("StorageClass") or "STANDARD",
     )

@@ -22,7 +22,7 @@ class Line:
     """A key to be worked on. ``versions``: these, the oldest first; None if the worker has to list them.
     ``restore``: replicas that others removed are to be copied again. ``recall``: the destinations hold
     objects that may be replicas the ledger does not know. ``only``: the ids of the versions that are meant,
-    if not all are; none for the current one."""
+    if not all are; "" is the current one."""
 
     key: str
     versions: tuple[ListedVersion, ...] | None = None
@@ -51,11 +51,32 @@ class Line:
         """Whether a version that the source lists is one of those that are meant."""
         if self.only is None:
             return True
-        return id_for_s3(version.version_id) in self.only if self.only else version.latest
+        return id_for_s3(version.version_id) in self.only or ("" in self.only and version.latest)
+
+    def __add__(self, other: "Line") -> "Line":
+        """Both, of one key: a manifest may name a key in several places."""
+        listed = self.versions is None or other.versions is None
+        versions = None if listed else (*(self.versions or ()), *(other.versions or ()))
+        all_of_it = self.only is None or other.only is None
+        return Line(
+            self.key,
+            versions and tuple(sorted(versions, key=lambda version: version.last_modified)),
+            self.restore or other.restore,
+            self.recall or other.recall,
+            None if all_of_it else (*(self.only or ()), *(other.only or ())),
+        )
 
 
 def _told(version: ListedVersion) -> list[Any]:
     return [version.version_id, version.kind, version.last_modified]
+
+
+def keys_of(body: bytes) -> list[Line]:
+    """The lines of a batch, one for each key."""
+    found: dict[str, Line] = {}
+    for line in lines_of(body):
+        found[line.key] = found[line.key] + line if line.key in found else line
+    return list(found.values())
 
 
 def lines_of(body: bytes) -> Iterator[Line]:

@@ -17,8 +17,7 @@ from s3replicator.decisions.job_report import Task, TaskStatus, lines_of, tasks_
 from s3replicator.decisions.ledger import source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import contenders
-from s3replicator.decisions.selection import Line, select
-from s3replicator.decisions.selection import lines_of as lines_of_batch
+from s3replicator.decisions.selection import Line, keys_of, select
 from s3replicator.decisions.versions import ListedVersion, VersionRef
 from s3replicator.ports import Configurations, JobStore, LeaseLost
 from s3replicator.usecases.batch import Batch, Message
@@ -107,7 +106,7 @@ class JobBatch:
     def _lines(self, name: str) -> list[Line]:
         body = self.store.read(name)
         assert body is not None, "the survey has written it"
-        return list(lines_of_batch(body))
+        return keys_of(body)
 
     def _has_time(self, deadline: float) -> bool:
         return self.engine.may_publish(deadline - _MARGIN)

@@ -63,11 +63,14 @@ class JobControl:
     parallel: Parallel
     clock: Clock
 
-    def start(self, job: Job, prepare: Callable[[], object] = lambda: None) -> Run:
-        """The job goes on if it did not end. ``prepare`` is called once nothing stands against it. Raises
-        ``CannotStart``."""
-        self._check(job, self._runs(job.id))
-        prepare()
+    def start(self, job: Job, prepare: Callable[[], object] | None = None) -> Run:
+        """The job goes on if it did not end. ``prepare`` writes its manifest, and is called once nothing
+        stands against it. Raises ``CannotStart``."""
+        runs = self._runs(job.id)
+        self._check(job, runs)
+        self._check_manifest(job, runs, given=prepare is not None)
+        if prepare is not None:
+            prepare()
         document = {"request": job_document(job), "job": job.id}
         for number in range(1, _MOST_RUNS):
             # The first name that is free: another job's run may have it, or another operator is quicker.
@@ -88,9 +91,23 @@ class JobControl:
                 f"job {job.id} has ended, and does nothing again: leave the id out, or give another"
             )
 
+    def _check_manifest(self, job: Job, runs: Sequence[Run], *, given: bool) -> None:
+        """A manifest is never replaced: what the survey has read of it would stay."""
+        if runs and not given:
+            return
+        if next(iter(self.store.names(f"{job.folder}manifest/")), None) is not None:
+            raise CannotStart(
+                f"job {job.id} has its manifest: leave --manifest out to go on with it, or give another id"
+                if runs
+                else f"a manifest was left by a start of {job.id} that did not succeed: give another id"
+            )
+
     def stored(self, job_id: str, kind: JobKind) -> Job | None:
         """What a job of this kind was asked for at first; None if there is none."""
-        document = self._document(f"{folder_of(job_id)}job.json")
+        document: Mapping[str, Any] | None = self._document(f"{folder_of(job_id)}job.json")
+        if document is None:
+            # The survey has not come to write it.
+            document = next((run.request for run in self._runs(job_id) if run.request), None)
         if document is None:
             return None
         job = parse_job(job_id, document)

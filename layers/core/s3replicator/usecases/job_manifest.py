@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -49,6 +50,8 @@ def examine(files: ManifestFiles, where: str, source_bucket: str) -> JobManifest
     body = files.read(where)
     if where.endswith(".json"):
         found = inventory(_document(body), source_bucket)
+        if not found.files:
+            raise InvalidManifest(f"{where} names no file: the inventory is empty")
         return JobManifest(found.columns, of=found)
     text = "".join(_unzipped(body))
     first: list[str] = next(csv.reader(io.StringIO(text, newline="")), [])
@@ -80,5 +83,5 @@ def _unzipped(body: bytes) -> Iterator[str]:
     try:
         plain = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
         yield from io.StringIO(plain.decode("utf-8-sig"), newline="")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InvalidManifest(f"the manifest is no CSV in UTF-8, nor that gzipped: {error}") from None
