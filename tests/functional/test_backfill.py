@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from functions.backfill.app import Unfinished
 from s3replicator.decisions.failures import RetryableError
 from s3replicator.decisions.job import InvalidJob
 from s3replicator.decisions.manifest import InvalidManifest
@@ -15,7 +16,7 @@ from s3replicator.decisions.stamp import place_of
 from tests.functional import jobs
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.passing_time import let_time_pass
-from tests.functional.world import CONTROL, ONE, SOURCE, TABLE, World
+from tests.functional.world import CONTROL, ONE, SOURCE, TABLE, TWO, World
 
 DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
 MARKERS: dict[str, Any] = {"DeleteMarkerReplication": {"Status": "Enabled"}}
@@ -298,6 +299,49 @@ def test_a_batch_that_comes_to_no_end_is_counted(one: World) -> None:
     assert jobs.invoke(one, "survey", report)["failed"] == 1
     assert jobs.document(one, "jobs/job/report/summary.json")["batchesFailed"] == 1
     assert jobs.run(one, "job").summary["batchesFailed"] == 0
+
+
+def test_two_runs_at_once_do_not_copy_twice(one: World) -> None:
+    """Both have seen that everything is missing."""
+    for number in range(5):
+        one.put("key", str(number).encode())
+    for job in ("first", "second"):
+        jobs.survey(one, job, {"Kind": "backfill"})
+    done = [jobs.run(one, job) for job in ("first", "second")]
+
+    assert [run.count("CopyObject") for run in done] == [5, 0]
+    assert [run.summary["statuses"]["SUCCEEDED"] for run in done] == [5, 5]
+    assert one.versions("key") == ["4", "3", "2", "1", "0"]
+
+
+def test_a_destination_that_refuses_does_not_hold_up_the_other(world: World) -> None:
+    world.rules({}, {"Destination": {"Bucket": f"arn:aws:s3:::{TWO}"}})
+    for key in "ab":
+        world.put(key)
+    with faults(Fault("CopyObject", times=9, when=to_bucket(TWO), **DENIED)):
+        done = jobs.run(world, "first")
+    assert sorted((task["destination"], task["status"]) for task in done.tasks) == [
+        (ONE, "SUCCEEDED"),
+        (ONE, "SUCCEEDED"),
+        (TWO, "FAILED"),
+        (TWO, "FAILED"),
+    ]
+
+    again = jobs.run(world, "second")
+    assert again.count("CopyObject") == 2
+    assert (world.versions("a"), world.versions("a", TWO)) == (["content"], ["content"])
+    assert jobs.run(world, "third").batches == 0
+
+
+def test_a_key_that_another_worker_holds_is_come_back_to(one: World) -> None:
+    one.put("key")
+    with faults(Fault("UpdateItem", status=500, code="InternalServerError", times=99)):
+        jobs.survey(one, "job", {"Kind": "backfill"})
+        [name] = jobs.names(one, "jobs/job/batches/")
+        with pytest.raises(Unfinished):
+            jobs.invoke(one, "backfill", {"job": "job", "batch": name})
+    assert jobs.run(one, "job").summary["statuses"]["SUCCEEDED"] == 1
+    assert one.versions("key") == ["content"]
 
 
 # -- manifests
