@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from functions.backfill.app import Unfinished
+from s3replicator.adapters.destination import S3Destination
+from s3replicator.adapters.runtime import SystemClock
 from s3replicator.decisions.failures import RetryableError
 from s3replicator.decisions.job import InvalidJob
 from s3replicator.decisions.manifest import InvalidManifest
@@ -275,6 +277,39 @@ def test_a_key_of_more_versions_than_a_line_takes(one: World) -> None:
     listed = one.s3.get_paginator("list_object_versions").paginate(Bucket=ONE)
     assert sum(len(page.get("Versions", [])) for page in listed) == 520
     assert one.content("key") == "519"
+
+
+def test_a_key_that_takes_several_calls(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is up in the middle of its versions; what is done is neither copied nor looked at again."""
+    for number in range(30):
+        one.put("key", str(number).encode())
+    passed: list[float] = []
+    now, copy = SystemClock.now, S3Destination.copy
+    monkeypatch.setattr(SystemClock, "now", lambda clock: now(clock) + sum(passed))
+
+    def slow(*arguments: Any) -> Any:
+        passed.append(60)
+        return copy(*arguments)
+
+    monkeypatch.setattr(S3Destination, "copy", slow)
+    jobs.survey(one, "job", {"Kind": "backfill"})
+    [name] = jobs.names(one, "jobs/job/batches/")
+    calls = 0
+    while True:
+        calls += 1
+        try:
+            jobs.invoke(one, "backfill", {"job": "job", "batch": name})
+            break
+        except Unfinished:
+            passed.clear()
+    done = jobs.run(one, "job")
+
+    assert 2 < calls < 6
+    assert one.versions("key") == [str(number) for number in reversed(range(30))]
+    assert done.summary["statuses"]["SUCCEEDED"] == len(done.tasks) == 30
+    made = [call.operation for call in one.calls["backfill"]]
+    assert made.count("CopyObject") == 30
+    assert made.count("HeadObject") <= 30 * calls
 
 
 def test_a_worker_that_dies_is_gone_on_with(one: World) -> None:

@@ -14,10 +14,10 @@ from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.failures import Reason, ReplicationError
 from s3replicator.decisions.job import Job, JobKind, parse_job
 from s3replicator.decisions.job_report import Task, TaskStatus, lines_of, tasks_of
-from s3replicator.decisions.ledger import source_name
+from s3replicator.decisions.ledger import LedgerKey, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import contenders
-from s3replicator.decisions.selection import Line, keys_of, select
+from s3replicator.decisions.selection import Line, keys_of, select, standing
 from s3replicator.decisions.versions import ListedVersion, VersionRef
 from s3replicator.ports import Configurations, JobStore, LeaseLost
 from s3replicator.usecases.batch import Batch, Message
@@ -50,20 +50,31 @@ _STATUSES: Final = {
 
 @dataclass(slots=True)
 class _Progress:
-    """What is known of a batch: the keys that are done, and their tasks."""
+    """What is known of a batch: the keys that are done, those that have been begun, and their tasks."""
 
     done: set[str] = field(default_factory=set)
-    tasks: list[Task] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)
+    tasks: dict[tuple[str, str, str], Task] = field(default_factory=dict)
 
     @classmethod
     def read(cls, body: bytes | None) -> "_Progress":
-        if body is None:
-            return cls()
-        keys, _, lines = body.partition(b"\n")
-        return cls(set(json.loads(keys)), list(tasks_of(lines)))
+        progress = cls()
+        if body is not None:
+            keys, _, lines = body.partition(b"\n")
+            told = json.loads(keys)
+            progress.done, progress.begun = set(told["done"]), set(told["begun"])
+            progress.add(tasks_of(lines))
+        return progress
+
+    def add(self, tasks: Iterable[Task]) -> None:
+        """What is told again of a version takes the place of what was told before."""
+        for task in tasks:
+            # Of one version there may be several findings.
+            self.tasks[task.key, f"{task.version} {task.finding}", task.destination] = task
 
     def encode(self) -> bytes:
-        return json.dumps(sorted(self.done)).encode() + b"\n" + lines_of(self.tasks)
+        keys = {"done": sorted(self.done), "begun": sorted(self.begun)}
+        return json.dumps(keys).encode() + b"\n" + lines_of(self.tasks.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,7 @@ class JobBatch:
             self.store.write(partial, progress.encode())
         if len(progress.done) < len(lines):
             return {"done": False, "wait": self.engine.timing.defer}
-        self.store.write(results, lines_of(progress.tasks))
+        self.store.write(results, lines_of(progress.tasks.values()))
         return {"done": True, "wait": 0}
 
     def _job(self, job_id: str) -> Job:
@@ -129,7 +140,7 @@ class JobBatch:
         for line, tasks in zip(lines, each, strict=True):
             if tasks is not None:
                 progress.done.add(line.key)
-                progress.tasks += tasks
+                progress.add(tasks)
 
     # -- versions to be replicated
 
@@ -149,16 +160,31 @@ class JobBatch:
         messages: list[Message] = []
         keys: dict[str, str] = {}
         for line in lines:
-            for version in self._versions(job, line, configuration):
+            versions = self._versions(job, line, configuration)
+            if line.key in progress.begun:
+                versions = self._unfinished(job, line.key, versions, configuration)
+            for version in versions:
                 message = Message(f"{len(messages)}", self._letter(line.key, version))
                 messages.append(message)
                 keys[message.id] = line.key
         result = self.batch.process(messages, deadline)
-        busy = {keys[message] for message in result.returned}
-        progress.done |= {line.key for line in lines} - busy
-        for outcome in result.outcomes:
-            if outcome.key not in busy and outcome.result is not Result.NOT_SELECTED:
-                progress.tasks.append(_task(outcome))
+        progress.begun |= {line.key for line in lines}
+        progress.done |= {line.key for line in lines} - {keys[message] for message in result.returned}
+        progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
+
+    def _unfinished(
+        self, job: Job, key: str, versions: Iterable[ListedVersion], configuration: Configuration
+    ) -> list[ListedVersion]:
+        """A key of many versions takes several calls: what is done by now need not be looked at again."""
+        known = [
+            self.engine.ledger.history(LedgerKey(destination, key))[1]
+            for destination in contenders(configuration, key)
+        ]
+        return [
+            version
+            for version in versions
+            if any(standing(rows.get(version.version_id)) in job.standings for rows in known)
+        ]
 
     def _versions(self, job: Job, line: Line, configuration: Configuration) -> Iterable[ListedVersion]:
         if line.versions is not None:
