@@ -1,11 +1,13 @@
 """Jobs, run as the state machine runs them: survey until done, every batch until done, report until done."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from functions.backfill.app import Unfinished
+from s3replicator.decisions.failures import AmbiguousWrite, RetryableError
 from tests.functional.recorder import ApiCall, recording
 from tests.functional.world import CONTROL, HANDLERS, Context, World
 
@@ -73,28 +75,30 @@ def invoke(world: World, function: str, event: dict[str, Any], seconds: float = 
 
 
 def survey(world: World, job: str, request: Mapping[str, Any] | None, seconds: float = 900) -> dict[str, Any]:
+    event = {"step": "survey", "job": job, "request": request}
     for _ in range(50):
-        event = {"step": "survey", "job": job, "request": request}
-        answer = invoke(world, "survey", event, seconds)
+        answer = _retried(world, "survey", event, seconds)
         if answer["done"]:
             return answer
     raise AssertionError("the survey does not end")
 
 
 def work(world: World, job: str, name: str, seconds: float = 900) -> None:
+    _retried(world, "backfill", {"job": job, "batch": name}, seconds)
+
+
+def _retried(world: World, function: str, event: dict[str, Any], seconds: float = 900) -> dict[str, Any]:
+    """As the state machine retries: by the names of these errors, and no others."""
     for _ in range(50):
-        try:
-            invoke(world, "backfill", {"job": job, "batch": name}, seconds)
-        except Unfinished:
-            continue
-        return
-    raise AssertionError("the batch does not end")
+        with contextlib.suppress(RetryableError, AmbiguousWrite, Unfinished):
+            return invoke(world, function, event, seconds)
+    raise AssertionError(f"{function} does not end")
 
 
 def finish(world: World, job: str, between: Callable[[], None] = lambda: None) -> None:
     attempt = 0
     while True:
-        answer = invoke(world, "survey", {"step": "report", "job": job, "attempt": attempt})
+        answer = _retried(world, "survey", {"step": "report", "job": job, "attempt": attempt})
         if answer["done"]:
             return
         attempt = answer["attempt"]

@@ -5,13 +5,14 @@ what the ledger calls COMPLETED is not copied again.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration
-from s3replicator.decisions.failures import Reason, ReplicationError
+from s3replicator.decisions.failures import ReplicationError, RetryableError
 from s3replicator.decisions.job import Job, JobKind, parse_job
 from s3replicator.decisions.job_report import Task, TaskStatus, lines_of, tasks_of
 from s3replicator.decisions.ledger import LedgerKey, source_name
@@ -23,13 +24,16 @@ from s3replicator.ports import Configurations, JobStore, LeaseLost
 from s3replicator.usecases.batch import Batch, Message
 from s3replicator.usecases.by_hand import ByHand, Request
 from s3replicator.usecases.engine import Engine
-from s3replicator.usecases.reconcile import KeyBusy, Reconciler
+from s3replicator.usecases.reconcile import KeyBusy, Reconciler, settled
 
 #: Keys begun together: what is known of them is written down before the next ones are begun.
 _AT_ONCE: Final = 100
 
 #: Nothing is begun in the last seconds of a worker's time, beyond what publishing needs anyway.
 _MARGIN: Final = 60.0
+
+#: How often a key is come back to that cannot be looked at, before the report says so.
+_TRIES: Final = 5
 
 _STATUSES: Final = {
     Result.REPLICATED: TaskStatus.SUCCEEDED,
@@ -50,10 +54,10 @@ _STATUSES: Final = {
 
 @dataclass(slots=True)
 class _Progress:
-    """What is known of a batch: the keys that are done, those that have been begun, and their tasks."""
+    """What is known of a batch: the keys that are done, how often each has been tried, and their tasks."""
 
     done: set[str] = field(default_factory=set)
-    begun: set[str] = field(default_factory=set)
+    tries: Counter[str] = field(default_factory=Counter)
     tasks: dict[tuple[str, str, str], Task] = field(default_factory=dict)
 
     @classmethod
@@ -62,7 +66,7 @@ class _Progress:
         if body is not None:
             keys, _, lines = body.partition(b"\n")
             told = json.loads(keys)
-            progress.done, progress.begun = set(told["done"]), set(told["begun"])
+            progress.done, progress.tries = set(told["done"]), Counter(told["tries"])
             progress.add(tasks_of(lines))
         return progress
 
@@ -73,7 +77,7 @@ class _Progress:
             self.tasks[task.key, f"{task.version} {task.finding}", task.destination] = task
 
     def encode(self) -> bytes:
-        keys = {"done": sorted(self.done), "begun": sorted(self.begun)}
+        keys = {"done": sorted(self.done), "tries": self.tries}
         return json.dumps(keys).encode() + b"\n" + lines_of(self.tasks.values())
 
 
@@ -136,7 +140,10 @@ class JobBatch:
             known = [line for line, is_done in zip(plain, recalled, strict=True) if is_done]
             self._backfill(job, known, configuration, deadline, progress)
             lines = [line for line in lines if line.restore]
-        each = self.engine.parallel.map(lambda line: self._one(job, line, configuration, deadline), lines)
+        progress.tries.update(line.key for line in lines)
+        each = self.engine.parallel.map(
+            lambda line: self._one(job, line, configuration, deadline, progress.tries[line.key]), lines
+        )
         for line, tasks in zip(lines, each, strict=True):
             if tasks is not None:
                 progress.done.add(line.key)
@@ -161,14 +168,14 @@ class JobBatch:
         keys: dict[str, str] = {}
         for line in lines:
             versions = self._versions(job, line, configuration)
-            if line.key in progress.begun:
+            if progress.tries[line.key]:
                 versions = self._unfinished(job, line.key, versions, configuration)
             for version in versions:
                 message = Message(f"{len(messages)}", self._letter(line.key, version))
                 messages.append(message)
                 keys[message.id] = line.key
         result = self.batch.process(messages, deadline)
-        progress.begun |= {line.key for line in lines}
+        progress.tries.update(line.key for line in lines)
         progress.done |= {line.key for line in lines} - {keys[message] for message in result.returned}
         progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
 
@@ -204,7 +211,9 @@ class JobBatch:
 
     # -- keys to be settled
 
-    def _one(self, job: Job, line: Line, configuration: Configuration, deadline: float) -> list[Task] | None:
+    def _one(
+        self, job: Job, line: Line, configuration: Configuration, deadline: float, tries: int
+    ) -> list[Task] | None:
         """None if the key could not be dealt with now."""
         if not self._has_time(deadline):
             return None
@@ -215,6 +224,8 @@ class JobBatch:
         except (KeyBusy, LeaseLost):
             return None
         except ReplicationError as failure:
+            if isinstance(failure, RetryableError) and tries < _TRIES:
+                return None
             return [
                 Task(line.key, None, destination, TaskStatus.FAILED, failure.reason, failure.detail)
                 for destination in contenders(configuration, line.key)
@@ -222,10 +233,7 @@ class JobBatch:
 
     def _restore(self, line: Line, deadline: float) -> list[Task]:
         request = Request(self.source_bucket, line.key, restore_lost=True, compare=False)
-        report = self.by_hand.settle(request, deadline)
-        if report.busy or any(outcome.reason == Reason.BUSY for outcome in report.outcomes):
-            raise KeyBusy
-        return [_task(outcome) for outcome in report.outcomes]
+        return [_task(outcome) for outcome in settled(self.by_hand, request, deadline).outcomes]
 
     def _plan(self, job: Job, line: Line, configuration: Configuration) -> list[Task]:
         """A dry run."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.drift import Drift, Finding, compare
-from s3replicator.decisions.failures import Reason, SourceGone
+from s3replicator.decisions.failures import Reason, RetryableError, SourceGone
 from s3replicator.decisions.job import Job
 from s3replicator.decisions.job_report import Task, TaskStatus
 from s3replicator.decisions.ledger import Head, LedgerKey, Row, Status, source_name
@@ -24,6 +24,17 @@ from s3replicator.usecases.routing import Router
 
 class KeyBusy(Exception):
     """Another worker holds the key, or time is up: look again later."""
+
+
+def settled(by_hand: ByHand, request: Request, deadline: float) -> Report:
+    """Raises ``KeyBusy``, and ``RetryableError`` where the ledger could not say what is left open."""
+    report = by_hand.settle(request, deadline)
+    if report.busy or any(outcome.reason == Reason.BUSY for outcome in report.outcomes):
+        raise KeyBusy
+    for outcome in report.outcomes:
+        if outcome.reason == Reason.LEDGER_UNAVAILABLE:
+            raise RetryableError(Reason.LEDGER_UNAVAILABLE, outcome.detail or "")
+    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +77,7 @@ class Reconciler:
             restore_lost=job.restore_lost,
             compare=job.deep,
         )
-        report = self.by_hand.settle(request, deadline)
-        if report.busy or any(outcome.reason == Reason.BUSY for outcome in report.outcomes):
-            raise KeyBusy
-        return report
+        return settled(self.by_hand, request, deadline)
 
 
 @dataclass(frozen=True, slots=True)
