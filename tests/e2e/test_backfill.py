@@ -161,7 +161,7 @@ def test_a_run_that_is_killed_again_and_again_ends_right(filled: World) -> None:
             list(pool.map(lambda key: [filled.put(key, b"1"), filled.put(key, b"2")], keys))
     for attempt in range(10):
         execution = start(filled, "killed", f"killed-{attempt}", Prefix="killed/")
-        time.sleep(chance.uniform(0.1, 2.5))
+        time.sleep(chance.uniform(0.1, 4.0))
         states.stop_execution(executionArn=execution)
     end(filled, start(filled, "killed", "killed-last", Prefix="killed/"))
 

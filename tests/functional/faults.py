@@ -84,5 +84,16 @@ def faults(*planned: Fault) -> Iterator[None]:
         assert fault.happened, f"nothing sent {fault.operation}"
 
 
+@contextmanager
+def no_faults() -> Iterator[None]:
+    """A while without those that are planned."""
+    planned = _faults.copy()
+    _faults.clear()
+    try:
+        yield
+    finally:
+        _faults.extend(planned)
+
+
 def to_bucket(name: str) -> Callable[[Any], bool]:
     return lambda request: f"{name}." in request.url or f"/{name}/" in request.url

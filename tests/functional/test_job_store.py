@@ -47,6 +47,57 @@ def test_names_come_in_order_page_after_page(store: S3JobStore) -> None:
     assert list(store.names("jobs/one/results/")) == names
 
 
+def test_a_name_is_had_by_one(store: S3JobStore) -> None:
+    first = store.claim("jobs/one/survey.claim", now=100.0, until=200.0)
+    assert first is not None
+    assert store.claim("jobs/one/survey.claim", now=199.0, until=300.0) is None
+
+    store.release("jobs/one/survey.claim", first)
+    assert store.claim("jobs/one/survey.claim", now=150.0, until=250.0) is not None
+
+
+def test_a_claim_runs_out_and_its_release_then_does_nothing(store: S3JobStore) -> None:
+    first = store.claim("jobs/one/survey.claim", now=100.0, until=200.0)
+    assert first is not None
+    assert store.claim("jobs/one/survey.claim", now=201.0, until=300.0) is not None
+
+    store.release("jobs/one/survey.claim", first)
+    assert store.claim("jobs/one/survey.claim", now=250.0, until=350.0) is None
+
+
+@pytest.mark.parametrize("now", [100.0, 500.0])
+def test_of_two_who_claim_at_once_one_has_it(store: S3JobStore, s3: Any, now: float) -> None:
+    """Both have read that nobody does, or that it has run out."""
+    if now > 100.0:
+        store.claim("name", 100.0, 200.0)
+    before = s3.get_object
+    taken: list[str | None] = []
+
+    def get_object(**arguments: Any) -> Any:
+        s3.get_object = before
+        try:
+            return before(**arguments)
+        finally:
+            taken.append(S3JobStore(s3, BUCKET).claim("name", now, now + 100))
+
+    s3.get_object = get_object
+    assert store.claim("name", now, now + 100) is None
+    assert taken != [None]
+
+
+def test_a_claim_whose_answer_was_lost_is_known_again(
+    store: S3JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK sends it again, and S3 refuses the second."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    patient = S3JobStore(boto3.client("s3"), BUCKET)
+    with faults(Fault("PutObject", effect=True)):
+        claim = patient.claim("name", 100.0, 200.0)
+    assert claim is not None
+    patient.release("name", claim)
+    assert store.claim("name", 150.0, 250.0) is not None
+
+
 def test_what_s3_may_accept_later_is_worth_another_try(store: S3JobStore) -> None:
     for code, status in (("SlowDown", 503), ("InternalError", 500), ("RequestTimeout", 400)):
         with faults(Fault("GetObject", status=status, code=code, times=9)):

@@ -39,6 +39,15 @@ class Store:
     def names(self, prefix: str) -> list[str]:
         return sorted(name for name in self.documents if name.startswith(prefix))
 
+    def claim(self, name: str, now: float, until: float) -> str | None:
+        if float(self.documents.get(name, b"0")) > now:
+            return None
+        self.documents[name] = repr(until).encode()
+        return "claim"
+
+    def release(self, name: str, claim: str) -> None:
+        self.documents[name] = b"0"
+
 
 @dataclass
 class Ledger:

@@ -1,9 +1,9 @@
 """A Lambda invocation, translated: an SQS batch or a bare S3 event in, the answer Lambda expects out."""
 
-import time
 from typing import Any, Final, Protocol
 
 from s3replicator import telemetry
+from s3replicator.adapters.runtime import SystemClock
 from s3replicator.decisions.failures import RetryableError
 from s3replicator.usecases.batch import BatchResult, Message
 from s3replicator.usecases.by_hand import Request
@@ -66,7 +66,7 @@ def settle(function: Function, asked: dict[str, Any], context: LambdaContext) ->
 
 def deadline(context: LambdaContext) -> float:
     """When this invocation has to be done, in seconds since the epoch."""
-    return time.time() + context.get_remaining_time_in_millis() / 1000 - _RESERVE
+    return SystemClock().now() + context.get_remaining_time_in_millis() / 1000 - _RESERVE
 
 
 def _serve_queue(function: Function, records: list[dict[str, Any]], until: float) -> dict[str, Any]:

@@ -92,6 +92,13 @@ class UploadLister(Lister, Protocol):
 class JobStore(Protocol):
     """What a job keeps: small documents, by name, each written whole."""
 
+    def claim(self, name: str, now: float, until: float) -> str | None:
+        """Have ``name`` for oneself until then, or until it is released; None if another has it. Times in
+        seconds since the epoch. Returns what ``release`` needs."""
+        ...
+
+    def release(self, name: str, claim: str) -> None: ...
+
     def read(self, name: str) -> bytes | None: ...
 
     def write(self, name: str, body: bytes) -> None: ...

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
@@ -24,6 +25,9 @@ _PASSING: Final = frozenset(
         "ThrottlingException",
     }
 )
+
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+_ANOTHER_WAS_FASTER: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class S3JobStore:
@@ -52,6 +56,34 @@ class S3JobStore:
         with self._failures(prefix):
             for page in pages:
                 yield from (entry["Key"] for entry in page.get("Contents", []))
+
+    def claim(self, name: str, now: float, until: float) -> str | None:
+        with self._failures(name):
+            try:
+                held = self._client.get_object(Bucket=self._bucket, Key=name)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "NoSuchKey":
+                    raise
+                return self._claimed(name, until, IfNoneMatch="*")
+            if float(held["Body"].read().split()[0]) > now:
+                return None
+            return self._claimed(name, until, IfMatch=held["ETag"])
+
+    def release(self, name: str, claim: str) -> None:
+        with self._failures(name):
+            self._claimed(name, 0.0, IfMatch=claim)
+
+    def _claimed(self, name: str, until: float, **condition: Any) -> str | None:
+        body = f"{until} {uuid4()}".encode()
+        try:
+            written = self._client.put_object(Bucket=self._bucket, Key=name, Body=body, **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _ANOTHER_WAS_FASTER:
+                raise
+            # The faster one may have been ourselves: the SDK sends again what it has no answer to.
+            found = self._client.get_object(Bucket=self._bucket, Key=name)
+            return found["ETag"] if found["Body"].read() == body else None
+        return written["ETag"]
 
     @contextmanager
     def _failures(self, name: str) -> Iterator[None]:

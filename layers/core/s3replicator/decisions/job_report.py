@@ -22,12 +22,14 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote
 
+from s3replicator.decisions.failures import Reason
+from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.versions import id_for_s3
 
 FORMAT: Final = "Report_CSV_20180820"
@@ -63,6 +65,31 @@ class Task:
     detail: str | None = None
     replica: str | None = None
     finding: str | None = None
+
+
+_STATUSES: Final = {
+    Status.COMPLETED: TaskStatus.SUCCEEDED,
+    Status.FAILED: TaskStatus.FAILED,
+    Status.PENDING: TaskStatus.PENDING,
+    Status.NOT_ELIGIBLE: TaskStatus.SKIPPED,
+    Status.SUPERSEDED: TaskStatus.SKIPPED,
+    Status.TOMBSTONE: TaskStatus.SKIPPED,
+}
+
+
+def ended(task: Task, row: Row) -> Task:
+    """The task, as the ledger tells of it by now."""
+    status = _STATUSES[row.status]
+    if status is TaskStatus.SUCCEEDED and not row.live:
+        return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
+    succeeded = status is TaskStatus.SUCCEEDED
+    return replace(
+        task,
+        status=status,
+        reason=None if succeeded else row.reason or row.status,
+        detail=None if succeeded else row.detail,
+        replica=row.replica,
+    )
 
 
 def lines_of(tasks: Iterable[Task]) -> bytes:

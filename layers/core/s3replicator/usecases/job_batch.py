@@ -14,7 +14,7 @@ from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.failures import ReplicationError, RetryableError
 from s3replicator.decisions.job import Job, JobKind, parse_job
-from s3replicator.decisions.job_report import Task, TaskStatus, lines_of, tasks_of
+from s3replicator.decisions.job_report import Task, TaskStatus, ended, lines_of, tasks_of
 from s3replicator.decisions.ledger import LedgerKey, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import contenders
@@ -169,7 +169,7 @@ class JobBatch:
         for line in lines:
             versions = self._versions(job, line, configuration)
             if progress.tries[line.key]:
-                versions = self._unfinished(job, line.key, versions, configuration)
+                versions = self._unfinished(job, line.key, versions, configuration, progress)
             for version in versions:
                 message = Message(f"{len(messages)}", self._letter(line.key, version))
                 messages.append(message)
@@ -180,18 +180,31 @@ class JobBatch:
         progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
 
     def _unfinished(
-        self, job: Job, key: str, versions: Iterable[ListedVersion], configuration: Configuration
+        self,
+        job: Job,
+        key: str,
+        versions: Iterable[ListedVersion],
+        configuration: Configuration,
+        progress: _Progress,
     ) -> list[ListedVersion]:
-        """A key of many versions takes several calls: what is done by now need not be looked at again."""
-        known = [
-            self.engine.ledger.history(LedgerKey(destination, key))[1]
+        """A key of many versions takes several calls, and another worker may have held it: what is done by
+        now is told of, and need not be looked at again."""
+        known = {
+            destination: self.engine.ledger.history(LedgerKey(destination, key))[1]
             for destination in contenders(configuration, key)
-        ]
-        return [
-            version
-            for version in versions
-            if any(standing(rows.get(version.version_id)) in job.standings for rows in known)
-        ]
+        }
+        unfinished = []
+        for version in versions:
+            name = version.version_id
+            told = {destination: rows.get(name) for destination, rows in known.items()}
+            if any(standing(row) in job.standings for row in told.values()):
+                unfinished.append(version)
+            progress.add(
+                ended(Task(key, name, destination, TaskStatus.PENDING), row)
+                for destination, row in told.items()
+                if row is not None and standing(row) not in job.standings
+            )
+        return unfinished
 
     def _versions(self, job: Job, line: Line, configuration: Configuration) -> Iterable[ListedVersion]:
         if line.versions is not None:

@@ -2,37 +2,28 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.job import Job, parse_job
 from s3replicator.decisions.job_report import (
     ReportFile,
     Summary,
     Task,
     TaskStatus,
+    ended,
     lines_of,
     report_file,
     report_lines,
     report_manifest,
     tasks_of,
 )
-from s3replicator.decisions.ledger import LedgerKey, Row, Status
+from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.ports import Clock, JobStore, Ledger, Parallel
 
 #: How often what is under way is looked at before the report is made without it: about six hours.
 _LOOKS: Final = 80
 _LONGEST_WAIT: Final = 300.0
-
-_STATUSES: Final = {
-    Status.COMPLETED: TaskStatus.SUCCEEDED,
-    Status.FAILED: TaskStatus.FAILED,
-    Status.PENDING: TaskStatus.PENDING,
-    Status.NOT_ELIGIBLE: TaskStatus.SKIPPED,
-    Status.SUPERSEDED: TaskStatus.SKIPPED,
-    Status.TOMBSTONE: TaskStatus.SKIPPED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +90,7 @@ class JobFinish:
         if task.version is None:
             return task
         row = self.ledger.peek(LedgerKey(task.destination, task.key), task.version)
-        return task if row is None else _ended(task, row)
+        return task if row is None else ended(task, row)
 
     # -- the report
 
@@ -118,17 +109,3 @@ class JobFinish:
         manifest = report_manifest(self.control_bucket, files, self.clock.now())
         for name, document in (("manifest", manifest), ("summary", summary)):
             self.store.write(f"{job.folder}report/{name}.json", json.dumps(document, indent=2).encode())
-
-
-def _ended(task: Task, row: Row) -> Task:
-    status = _STATUSES[row.status]
-    if status is TaskStatus.SUCCEEDED and not row.live:
-        return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
-    succeeded = status is TaskStatus.SUCCEEDED
-    return replace(
-        task,
-        status=status,
-        reason=None if succeeded else row.reason or row.status,
-        detail=None if succeeded else row.detail,
-        replica=row.replica,
-    )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.job import InvalidJob, Job, JobKind, job_document, parse_job
 from s3replicator.decisions.job_report import lines_of
 from s3replicator.decisions.manifest import entries
@@ -21,6 +22,11 @@ from s3replicator.usecases.stray_uploads import stray_uploads
 
 #: Nothing is begun in the last seconds of a call.
 _MARGIN: Final = 60.0
+
+
+class SurveyUnderWay(RetryableError):
+    """Another call surveys for the same job: that of an execution that was stopped goes on to its end. Both
+    would name their batches alike. The state machine knows it by the name of this class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +47,18 @@ class Survey:
     def run(self, job_id: str, request: Mapping[str, Any] | None, deadline: float) -> dict[str, Any]:
         """{"done": bool, "batches": how many there are}. Without a ``request`` the job must have been begun.
 
-        Raises ``InvalidJob``, also if the id is another job's, and ``RetryableError``.
+        Raises ``InvalidJob``, also if the id is another job's, ``SurveyUnderWay`` and ``RetryableError``.
         """
-        job = self._begin(job_id, request)
+        name = f"{_folder(job_id)}survey.claim"
+        claim = self.store.claim(name, self.clock.now(), deadline + _MARGIN)
+        if claim is None:
+            raise SurveyUnderWay(Reason.BUSY, f"another survey of the job {job_id} is under way")
+        try:
+            return self._survey(self._begin(job_id, request), deadline)
+        finally:
+            self.store.release(name, claim)
+
+    def _survey(self, job: Job, deadline: float) -> dict[str, Any]:
         checkpoint = _read(self.store.read(_place(job)))
         self._empty_batches_made_in_vain(job, checkpoint)
         terms = Terms(
@@ -114,7 +129,7 @@ class Survey:
             yield from io.StringIO(body.decode(), newline="")
 
     def _begin(self, job_id: str, request: Mapping[str, Any] | None) -> Job:
-        known = self.store.read(f"{parse_job(job_id, {'Kind': 'backfill'}).folder}job.json")
+        known = self.store.read(f"{_folder(job_id)}job.json")
         if known is None:
             if request is None:
                 raise InvalidJob([f"there is no job {job_id}"])
@@ -133,6 +148,10 @@ class Survey:
             memo = checkpoint.memos.get(of_range)
             if memo is None or int(number) >= memo["totals"]["batches"]:
                 self.store.write(name, b"")
+
+
+def _folder(job_id: str) -> str:
+    return parse_job(job_id, {"Kind": "backfill"}).folder
 
 
 def _place(job: Job) -> str:
