@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import pytest
@@ -161,8 +161,9 @@ def test_a_run_that_is_killed_again_and_again_ends_right(filled: World) -> None:
             list(pool.map(lambda key: [filled.put(key, b"1"), filled.put(key, b"2")], keys))
     for attempt in range(10):
         execution = start(filled, "killed", f"killed-{attempt}", Prefix="killed/")
-        time.sleep(chance.uniform(0.1, 4.0))
-        states.stop_execution(executionArn=execution)
+        time.sleep(chance.uniform(0.1, 2.5))
+        with suppress(states.exceptions.ValidationException):  # it has ended by then
+            states.stop_execution(executionArn=execution)
     end(filled, start(filled, "killed", "killed-last", Prefix="killed/"))
 
     assert summary(filled, "killed")["statuses"] == {
