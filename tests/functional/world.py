@@ -22,8 +22,9 @@ import functions.replicate_large.app
 import functions.retry.app
 import functions.survey.app
 from s3replicator.adapters.ledger import INDEX, DynamoLedger
-from s3replicator.decisions.configuration import OBJECT_KEY, default_document
+from s3replicator.decisions.configuration import OBJECT_KEY
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
+from s3replicator.decisions.replication_document import default_document
 from tests.functional.recorder import ApiCall, Recording, recording
 
 SOURCE: Final = "source-bucket"

@@ -21,10 +21,10 @@ from s3replicator.decisions.configuration import (
     InvalidConfiguration,
     LateVersions,
     Rule,
-    default_document,
 )
 from s3replicator.decisions.deployment import Destination as Deployed
 from s3replicator.decisions.deployment import default_configuration
+from s3replicator.decisions.replication_document import default_document
 from s3replicator.decisions.versions import Tag
 from tests.unit.strategies import buckets, json_values, spoiled
 

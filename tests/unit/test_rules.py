@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3replicator.decisions.configuration import Configuration, Destination, Filter, Rule
-from s3replicator.decisions.rules import contenders, needs_tags, winner
+from s3replicator.decisions.rules import Facts, contenders, needs_tags, winner
 from s3replicator.decisions.versions import Tag
 
 BUCKETS = ["one", "two", "three"]
@@ -53,7 +53,7 @@ def slowly(configuration: Configuration, key: str, tags: frozenset[Tag]) -> dict
 
 
 def quickly(configuration: Configuration, key: str, tags: frozenset[Tag]) -> dict[str, str]:
-    won = {bucket: winner(rules, tags) for bucket, rules in contenders(configuration, key).items()}
+    won = {bucket: winner(rules, Facts(tags)) for bucket, rules in contenders(configuration, key).items()}
     return {bucket: rule.id for bucket, rule in won.items() if rule is not None}
 
 
@@ -69,7 +69,7 @@ def test_every_contender_wins_for_some_object(configuration: Configuration, key:
     for rules in contenders(configuration, key).values():
         for rule in rules:
             # If it does not win with its own tags alone, more tags only help stronger rules.
-            assert winner(rules, rule.filter.tags) is rule
+            assert winner(rules, Facts(rule.filter.tags)) is rule
 
 
 @given(configurations(), words, tag_sets, tag_sets)

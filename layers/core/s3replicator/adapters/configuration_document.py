@@ -12,8 +12,8 @@ from s3replicator.decisions.configuration import (
     MAX_DOCUMENT,
     Configuration,
     InvalidConfiguration,
-    from_document,
 )
+from s3replicator.decisions.replication_document import from_document
 
 SCHEMA: Final = "replication-configuration.schema.json"
 

@@ -1,13 +1,11 @@
-"""The replication configuration: Amazon S3's own document, as values.
+"""The replication configuration, as values. ``replication_document`` reads them from Amazon S3's document.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketReplication.html
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from s3replicator.decisions.versions import Tag
 
@@ -33,19 +31,73 @@ class InvalidConfiguration(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyNames:
+    """Keys that begin with any of ``prefixes``, end in any of ``suffixes``, contain any of ``substrings``
+    (each empty: all do), and neither begin with one of ``not_prefixes`` nor end in one of
+    ``not_suffixes``."""
+
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    substrings: tuple[str, ...] = ()
+    not_prefixes: tuple[str, ...] = ()
+    not_suffixes: tuple[str, ...] = ()
+
+    def admit(self, key: str) -> bool:
+        return (
+            (not self.prefixes or key.startswith(self.prefixes))
+            and (not self.suffixes or key.endswith(self.suffixes))
+            and (not self.substrings or any(part in key for part in self.substrings))
+            and not (self.not_prefixes and key.startswith(self.not_prefixes))
+            and not (self.not_suffixes and key.endswith(self.not_suffixes))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
-    """What a rule selects: keys that begin with ``prefix``, objects that carry all of ``tags``."""
+    """What a rule selects: keys that begin with ``prefix`` and that ``names`` admits, objects that carry all
+    of ``tags``, are larger than ``larger_than`` and smaller than ``smaller_than`` bytes, and are in one of
+    ``storage_classes`` (empty: in any)."""
 
     prefix: str = ""
     tags: frozenset[Tag] = frozenset()
+    names: KeyNames = KeyNames()
+    larger_than: int | None = None
+    smaller_than: int | None = None
+    storage_classes: frozenset[str] = frozenset()
+
+    def admits(self, key: str) -> bool:
+        return key.startswith(self.prefix) and self.names.admit(key)
+
+    @property
+    def looks_at_object(self) -> bool:
+        """Whether size or storage class matter."""
+        return bool(self.larger_than is not None or self.smaller_than is not None or self.storage_classes)
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where replicas go. Without ``storage_class`` a replica keeps its source's."""
+    """Where replicas go. Without ``storage_class`` a replica keeps its source's. With ``owner_override`` it
+    belongs to ``account``, which owns the bucket; ``kms_key`` encrypts replicas of what a KMS key encrypts.
+    ``metrics`` and ``time_control`` say that what takes more than 15 minutes is told of."""
 
     bucket: str
     storage_class: str | None = None
+    account: str | None = None
+    owner_override: bool = False
+    kms_key: str | None = None
+    metrics: bool = False
+    time_control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTransform:
+    """A replica's key: the source's without the prefix ``strip``, behind ``add``."""
+
+    strip: str = ""
+    add: str = ""
+
+    def of(self, key: str) -> str:
+        return self.add + key.removeprefix(self.strip)
 
 
 class LateVersions(StrEnum):
@@ -59,7 +111,8 @@ class LateVersions(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     """``version_deletes`` is how many deletes of versions are replicated in an hour at most; None means
-    that they are not replicated."""
+    that they are not replicated. ``kms`` says whether objects are replicated that a KMS key encrypts,
+    ``replica_modifications`` whether changes of tags, ACL and lock are that others made on replicas."""
 
     id: str
     priority: int
@@ -69,139 +122,18 @@ class Rule:
     destination: Destination
     late_versions: LateVersions = LateVersions.REPLAY
     version_deletes: int | None = None
+    transform: KeyTransform = KeyTransform()
+    kms: bool = False
+    replica_modifications: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
+    """``ranked``: the enabled rules, the strongest first."""
+
     rules: tuple[Rule, ...]
+    ranked: tuple[Rule, ...] = field(init=False, compare=False, repr=False)
 
-
-def from_document(document: Mapping[str, Any], source_bucket: str | None = None) -> Configuration:
-    """Read a document whose shape has been checked against the schema.
-
-    Raises ``InvalidConfiguration`` where its rules contradict each other, or the bucket they are for.
-    """
-    names = _names(document["Rules"])
-    rules = tuple(_rule(name, rule) for name, rule in zip(names, document["Rules"], strict=True))
-    _check_destinations(rules, source_bucket)
-    _check_ids(rules)
-    _check_priorities(rules)
-    _check_tags(document, rules)
-    return Configuration(rules)
-
-
-def default_document(buckets: Mapping[str, str]) -> dict[str, Any]:
-    """Every new object, and every delete marker, to every destination: ``buckets`` maps name to ARN."""
-    return {
-        "Rules": [
-            {
-                "ID": f"everything-to-{name}",
-                "Priority": number,
-                "Filter": {},
-                "Status": "Enabled",
-                "DeleteMarkerReplication": {"Status": "Enabled"},
-                "Destination": {"Bucket": arn},
-            }
-            for number, (name, arn) in enumerate(buckets.items(), start=1)
-        ]
-    }
-
-
-def _names(rules: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A rule without an ID gets one by its place, that nobody else has."""
-    given = {rule["ID"] for rule in rules if rule.get("ID")}
-    names = []
-    for number, rule in enumerate(rules, start=1):
-        name = f"rule-{number}"
-        while name in given:
-            name = f"{name}-"
-        names.append(rule.get("ID") or name)
-    return names
-
-
-def _rule(name: str, rule: Mapping[str, Any]) -> Rule:
-    destination, extensions = rule["Destination"], rule.get("Extensions", {})
-    return Rule(
-        id=name,
-        priority=rule["Priority"],
-        enabled=rule["Status"] == "Enabled",
-        filter=_filter(rule["Filter"]),
-        delete_markers=rule["DeleteMarkerReplication"]["Status"] == "Enabled",
-        destination=Destination(
-            bucket=destination["Bucket"].rpartition(":")[2],
-            storage_class=destination.get("StorageClass"),
-        ),
-        late_versions=LateVersions(extensions.get("LateVersions", LateVersions.REPLAY)),
-        version_deletes=_version_deletes(extensions.get("VersionDeletes")),
-    )
-
-
-def _filter(document: Mapping[str, Any]) -> Filter:
-    both = document.get("And", document)
-    tags = both.get("Tags", [document["Tag"]] if "Tag" in document else [])
-    return Filter(
-        prefix=both.get("Prefix", ""),
-        tags=frozenset(Tag(tag["Key"], tag["Value"]) for tag in tags),
-    )
-
-
-def _version_deletes(document: Mapping[str, Any] | None) -> int | None:
-    if document is None or document["Status"] == "Disabled":
-        return None
-    # JSON knows one kind of number, and 10.0 is a whole one.
-    return int(document.get("MaxPerHour", MAX_VERSION_DELETES))
-
-
-def _check_destinations(rules: tuple[Rule, ...], source_bucket: str | None) -> None:
-    for index, rule in enumerate(rules):
-        if rule.destination.bucket == source_bucket:
-            raise InvalidConfiguration(
-                "InvalidRequest",
-                f"Rules[{index}].Destination.Bucket",
-                f"{source_bucket!r} is the source bucket itself; name another bucket",
-            )
-
-
-def _check_ids(rules: tuple[Rule, ...]) -> None:
-    seen: dict[str, int] = {}
-    for index, rule in enumerate(rules):
-        if rule.id in seen:
-            raise InvalidConfiguration(
-                "InvalidRequest",
-                f"Rules[{index}].ID",
-                f"{rule.id!r} is also the ID of Rules[{seen[rule.id]}]; give every rule its own",
-            )
-        seen[rule.id] = index
-
-
-def _check_priorities(rules: tuple[Rule, ...]) -> None:
-    seen: dict[tuple[str, int], int] = {}
-    for index, rule in enumerate(rules):
-        place = (rule.destination.bucket, rule.priority)
-        if place in seen:
-            raise InvalidConfiguration(
-                "InvalidRequest",
-                f"Rules[{index}].Priority",
-                f"{rule.priority} is also the priority of Rules[{seen[place]}] for the same "
-                f"destination {rule.destination.bucket!r}; give each its own, the highest wins",
-            )
-        seen[place] = index
-
-
-def _check_tags(document: Mapping[str, Any], rules: tuple[Rule, ...]) -> None:
-    for index, (rule, written) in enumerate(zip(rules, document["Rules"], strict=True)):
-        keys = Counter(tag["Key"] for tag in written["Filter"].get("And", {}).get("Tags", []))
-        for key, count in keys.items():
-            if count > 1:
-                raise InvalidConfiguration(
-                    "InvalidRequest",
-                    f"Rules[{index}].Filter.And.Tags",
-                    f"the tag key {key!r} is given {count} times; an object has it at most once",
-                )
-        if rule.filter.tags and rule.delete_markers:
-            raise InvalidConfiguration(
-                "InvalidRequest",
-                f"Rules[{index}].DeleteMarkerReplication.Status",
-                "'Enabled' cannot be combined with a tag filter, since delete markers have no tags;"
-                " write 'Disabled'",
-            )
+    def __post_init__(self) -> None:
+        enabled = (rule for rule in self.rules if rule.enabled)
+        object.__setattr__(self, "ranked", tuple(sorted(enabled, key=lambda rule: -rule.priority)))

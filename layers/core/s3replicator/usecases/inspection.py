@@ -16,7 +16,7 @@ from s3replicator.decisions.inspection import (
     with_unlisted,
 )
 from s3replicator.decisions.ledger import LedgerKey, source_name
-from s3replicator.decisions.rules import contenders, needs_tags, winner
+from s3replicator.decisions.rules import Facts, contenders, needs_tags, winner
 from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, Tag, VersionRef, id_for_s3
 from s3replicator.ports import Ledger, Parallel, Source
@@ -116,7 +116,7 @@ class _Judge:
         if needs_tags({destination: contending}):
             judged = self._judged_by(version)
             tags = self._tags(judged) if judged else tags
-        rule = winner(contending, tags)
+        rule = winner(contending, Facts(tags))
         if rule and version.kind is Kind.MARKER and not rule.delete_markers:
             return None
         return rule

@@ -9,7 +9,7 @@ from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import Change, ChangeKind
 from s3replicator.decisions.failures import NotEligible, Reason, ReplicationError, SourceGone
 from s3replicator.decisions.replica import check_eligible
-from s3replicator.decisions.rules import contenders, needs_tags, winner
+from s3replicator.decisions.rules import Facts, contenders, needs_tags, winner
 from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import (
     Kind,
@@ -75,7 +75,7 @@ class Router:
         tags: frozenset[Tag] = frozenset()
         if needs_tags(contending):
             tags = self._tags(change)
-        chosen = {bucket: winner(rules, tags) for bucket, rules in contending.items()}
+        chosen = {bucket: winner(rules, Facts(tags)) for bucket, rules in contending.items()}
         if change.kind is ChangeKind.MARKED:
             chosen = {b: r if r and r.delete_markers else None for b, r in chosen.items()}
         return chosen
