@@ -20,6 +20,7 @@ from functions.backfill.app import Unfinished
 from s3replicator.decisions.failures import RetryableError
 from s3replicator.decisions.job import FOLDER
 from s3replicator.decisions.selection import MOST_VERSIONS, MOST_VERSIONS_OF_A_KEY
+from s3replicator.usecases.survey import SurveyUnderWay
 from tests.template.test_template import FUNCTIONS, RESOURCES, get_att, statements_of, strings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -68,6 +69,14 @@ def retryable() -> set[str]:
     return found
 
 
+#: What only one of the tasks ever fails with.
+ITS_OWN: Final[dict[str, str | None]] = {
+    "RunBatch": Unfinished.__name__,
+    "Survey": SurveyUnderWay.__name__,
+    "Report": None,
+}
+
+
 def function_of(task: dict[str, Any]) -> str:
     """The logical id of the function that a task runs."""
     key = re.fullmatch(r"\$\{(\w+)\}", task["Parameters"]["FunctionName"])
@@ -114,9 +123,7 @@ def test_a_task_outlasts_its_function_but_not_by_much(name: str) -> None:
 def test_a_task_is_retried_only_for_what_can_pass(name: str) -> None:
     retried = [error for retrier in TASKS[name]["Retry"] for error in retrier["ErrorEquals"]]
     assert len(retried) == len(set(retried))
-    assert set(retried) <= retryable() | OF_LAMBDA
-    assert set(retried) >= (retryable() - {Unfinished.__name__}) | OF_LAMBDA
-    assert (Unfinished.__name__ in retried) == (function_of(TASKS[name]) == "BackfillFunction")
+    assert set(retried) == (retryable() - set(ITS_OWN.values())) | OF_LAMBDA | {ITS_OWN[name]} - {None}
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -363,13 +370,32 @@ def test_a_batch_that_is_not_done_is_run_again(runner: Runner) -> None:
 
 
 # moto lets no function fail with a name that is the interpreter's own.
-@pytest.mark.parametrize("error", sorted((retryable() | OF_LAMBDA) - {Unfinished.__name__, "States.Timeout"}))
+@pytest.mark.parametrize(
+    "error", sorted((retryable() | OF_LAMBDA) - {*ITS_OWN.values(), "States.Timeout"}, key=str)
+)
 def test_every_step_goes_on_after_what_passes(runner: Runner, error: str) -> None:
     runner.functions.fails = lambda _payload, times: error if times == 1 else None
     runner.functions.surveys = 2  # the first fails, and counts
     assert runner.run({"request": REQUEST, "job": "existing"})["status"] == "SUCCEEDED"
     assert len(runner.functions.steps("survey")) == 2
     assert len(runner.functions.steps("report")) == 4
+
+
+def test_a_survey_that_outlived_its_execution_is_waited_for(runner: Runner) -> None:
+    runner.functions.fails = lambda payload, times: (
+        SurveyUnderWay.__name__ if payload.get("step") == "survey" and times == 1 else None
+    )
+    assert runner.run({"request": REQUEST, "job": "existing"})["status"] == "SUCCEEDED"
+
+
+def test_it_is_waited_for_as_long_as_a_function_may_run() -> None:
+    [retrier] = [one for one in TASKS["Survey"]["Retry"] if SurveyUnderWay.__name__ in one["ErrorEquals"]]
+    waits = [
+        min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** attempt, retrier["MaxDelaySeconds"])
+        for attempt in range(retrier["MaxAttempts"])
+    ]
+    assert "JitterStrategy" not in retrier
+    assert sum(waits) > TASKS["Survey"]["TimeoutSeconds"] + 60
 
 
 def test_batches_that_fail_for_good_are_reported_and_stop_nothing(runner: Runner) -> None:
