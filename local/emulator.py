@@ -12,15 +12,17 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id
 from ministack.services import eventbridge, iam, lambda_svc, s3, stepfunctions
 from ministack.services.cloudformation import provisioners
 
@@ -80,6 +82,89 @@ def know_batches_by_their_action() -> None:
         return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
 
     iam_actions.extract_iam_action = without_batch
+
+
+def know_events_by_their_source() -> None:
+    """``events:source`` in a policy is the source of the events that a request puts onto a bus. The emulator
+    does not know the key, and denies what depends on it."""
+    named, resolve = iam_actions.extract_iam_action, iam_evaluator._resolve_condition_key
+    sources: ContextVar[set[str]] = ContextVar("sources")
+
+    def with_sources(service: str, method: str, path: str, headers: Any, body: Any, *rest: Any) -> Any:
+        action = named(service, method, path, headers, body, *rest)
+        if action == "events:PutEvents":
+            sources.set({entry.get("Source", "") for entry in json.loads(body)["Entries"]})
+        return action
+
+    def by_source(key: str, ctx: Any) -> Any:
+        if key.lower() != "events:source":
+            return resolve(key, ctx)
+        put = sources.get(set())
+        return put.pop() if len(put) == 1 else None
+
+    iam_actions.extract_iam_action = with_sources
+    iam_evaluator._resolve_condition_key = by_source
+
+
+def know_a_session_by_its_role() -> None:
+    """``aws:PrincipalArn`` is the ARN of the role, whatever the session of it is called. The emulator's is
+    that of the session, so that no condition can name a function by its role."""
+    resolve = iam_evaluator._resolve_condition_key
+
+    def by_role(key: str, ctx: Any) -> Any:
+        value = resolve(key, ctx)
+        if key.lower() != "aws:principalarn" or ":assumed-role/" not in str(value):
+            return value
+        account, role = value.split(":")[4], iam_evaluator._role_name_from_assumed_arn(value)
+        return f"arn:aws:iam::{account}:role/{role}"
+
+    iam_evaluator._resolve_condition_key = by_role
+
+
+def judge_another_account_by_its_role() -> None:
+    """A bucket's policy can name a role of another account. The emulator asks it about their root only."""
+    evaluate = iam_evaluator.evaluate_resource_policy
+
+    def of_caller(document: Any, ctx: Any, *rest: Any, **named: Any) -> Any:
+        caller = iam_evaluator.caller_arn()
+        if ctx.principal_type == "Root" and caller.split(":")[4] == ctx.principal_account:
+            ctx = replace(ctx, principal_arn=caller)
+        return evaluate(document, ctx, *rest, **named)
+
+    iam_evaluator.evaluate_resource_policy = of_caller
+
+
+def copy_from_another_account() -> None:
+    """The source of a copy may belong to another account than the bucket it is copied to. The emulator looks
+    for it in the account of the latter; whether it may be read has been decided by then."""
+
+    def lent(handle: Handler) -> Handler:
+        def handled(bucket: str, key: str, *rest: Any) -> Any:
+            path, _, query = rest[-1].get("x-amz-copy-source", "").lstrip("/").partition("?")
+            source, _, source_key = unquote(path).partition("/")
+            owner = s3._bucket_owner_account(source)
+            if owner in (None, get_account_id()):
+                return handle(bucket, key, *rest)
+            version = dict(parse_qsl(query)).get("versionId")
+            lent_out: list[tuple[Any, Any]] = [
+                (s3._buckets, source),
+                (s3._object_versions, (source, source_key)),
+                (s3._object_tags, (source, source_key, version)),
+            ]
+            lendings = [(store, name, store.get_scoped(owner, None, name)) for store, name in lent_out]
+            for store, name, value in lendings:
+                if value is not None:
+                    store[name] = value
+            try:
+                return handle(bucket, key, *rest)
+            finally:
+                for store, name, _ in lendings:
+                    store.pop(name, None)
+
+        return handled
+
+    s3._copy_object = lent(s3._copy_object)
+    s3._upload_part_copy = lent(s3._upload_part_copy)
 
 
 def reach_versions_below_a_delete_marker() -> None:
@@ -173,6 +258,39 @@ def name_who_did_it() -> None:
     s3._fire_s3_event_async = fire_named
 
 
+def tell_eventbridge_all_that_s3_tells() -> None:
+    """S3's events for EventBridge name the version, and tell of changed tags and ACLs by names of their own,
+    without a sequencer. The emulator's name no version, and call what it does not know an object created."""
+    names = {
+        "s3:ObjectTagging:Put": "Object Tags Added",
+        "s3:ObjectTagging:Delete": "Object Tags Deleted",
+        "s3:ObjectAcl:Put": "Object ACL Updated",
+    }
+    fire, dispatch = s3._fire_s3_event, eventbridge._dispatch_event
+    fired: ContextVar[tuple[str, str | None]] = ContextVar("fired")
+
+    def fire_and_remember(bucket: str, key: str, event: str, *rest: Any, **named: Any) -> None:
+        fired.set((event, named.get("version_id")))
+        fire(bucket, key, event, *rest, **named)
+
+    def dispatch_in_full(event: dict[str, Any], *rest: Any) -> Any:
+        if event["Source"] != "aws.s3":
+            return dispatch(event, *rest)
+        (name, version), detail = fired.get(), json.loads(event["Detail"])
+        told = detail["object"]
+        if version:
+            told["version-id"] = version
+        if event["DetailType"] == "Object Deleted":
+            del told["size"]
+        if name in names:
+            del told["size"], told["sequencer"], detail["reason"]
+        kind = names.get(name, event["DetailType"])
+        return dispatch({**event, "DetailType": kind, "Detail": json.dumps(detail)}, *rest)
+
+    s3._fire_s3_event = fire_and_remember
+    eventbridge._dispatch_event = dispatch_in_full
+
+
 def copy_as_the_headers_say() -> None:
     """CopyObject takes the storage class and the lock from its own headers, and defaults where there are
     none; the emulator takes the source's."""
@@ -212,6 +330,24 @@ def keep_what_uploads_are_given() -> None:
 
     s3._create_multipart_upload = create_with_headers
     s3._complete_multipart_upload = complete_with_headers
+
+
+def give_native_replicas_the_ids_of_their_sources() -> None:
+    """A replica that S3 itself makes has the version id of its source; the emulator's has one of its own. It
+    makes the replica first."""
+    record, fresh = s3._record_object_version, s3.new_uuid
+    of_replica: ContextVar[str | None] = ContextVar("of_replica", default=None)
+
+    def record_with_its_id(bucket: str, key: str, prior: Any, made: dict[str, Any], data: Any) -> Any:
+        _, replica, _ = made.get("_replica") or (None, None, None)
+        token = of_replica.set(replica)
+        try:
+            return record(bucket, key, prior, made, data)
+        finally:
+            of_replica.reset(token)
+
+    s3._record_object_version = record_with_its_id
+    s3.new_uuid = lambda: of_replica.get() or fresh()
 
 
 def name_errors_by_their_class() -> None:
@@ -291,12 +427,18 @@ def main() -> None:
     read_numbers_of_event_sources()
     match_every_character_of_a_key()
     know_batches_by_their_action()
+    know_events_by_their_source()
+    know_a_session_by_its_role()
+    judge_another_account_by_its_role()
     reach_versions_below_a_delete_marker()
     tell_of_tags_and_acls()
     tell_of_every_delete_marker()
     name_who_did_it()
+    tell_eventbridge_all_that_s3_tells()
     copy_as_the_headers_say()
+    copy_from_another_account()
     keep_what_uploads_are_given()
+    give_native_replicas_the_ids_of_their_sources()
     name_errors_by_their_class()
     take_concurrency_from_a_path()
     end_what_a_stopped_execution_has_begun()

@@ -4,7 +4,8 @@ import argparse
 from typing import Final
 
 from s3rctl import jobs
-from s3rctl.common import Commands, command, group, key_text, moment_given, size_given
+from s3rctl.arguments import between, key_text, size_given
+from s3rctl.common import Commands, command, group
 from s3replicator.decisions.job import Filters, Job, JobKind, Scope, Standing
 
 _GROUP: Final = """\
@@ -62,13 +63,7 @@ def _filters(parser: argparse.ArgumentParser) -> None:
         "--all-versions", action="store_true", help="all versions and delete markers (the default)"
     )
     scope.add_argument("--current", action="store_true", help="only current versions, and no delete markers")
-    for name, what in (("after", "later"), ("before", "earlier")):
-        parser.add_argument(
-            f"--created-{name}",
-            type=moment_given,
-            metavar="TIME",
-            help=f"only versions written {what} than this, such as 2026-01-31T12:00:00Z",
-        )
+    between(parser, "created", "versions written")
     for name in ("larger", "smaller"):
         parser.add_argument(
             f"--{name}-than",

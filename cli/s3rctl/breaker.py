@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, Final
 
+from s3rctl.arguments import chosen_destinations, some_destinations
 from s3rctl.common import (
     DONE,
     NOT_DONE,
     Commands,
-    chosen_destinations,
     command,
     connect,
     group,
@@ -16,7 +16,6 @@ from s3rctl.common import (
     moment,
     print_json,
     print_table,
-    some_destinations,
 )
 from s3replicator.decisions.breaker import Breaker
 from s3replicator.ports import Ledger

@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from s3replicator.decisions.stack import Stack
 from s3replicator.operator_wiring import Operator, operator_of
 
 # argparse gives the type no public name.
@@ -89,58 +87,6 @@ def connect(given: argparse.Namespace) -> Operator:
     return operator_of(given.stack, given.region)
 
 
-_SCHEME: Final = "s3://"
-
-
-def object_at_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("object", metavar="s3://BUCKET/KEY", type=_url, help="the object, at the source")
-
-
-def _url(text: str) -> tuple[str, str]:
-    url = key_text(text)
-    bucket, _, key = url.removeprefix(_SCHEME).partition("/")
-    if not url.startswith(_SCHEME) or not bucket or not key:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form s3://bucket/key")
-    return bucket, key
-
-
-def key_text(text: str) -> str:
-    """The value of an option: a key, or a part of one."""
-    try:
-        # The shell's bytes: keys are UTF-8, whatever this terminal's encoding is.
-        return os.fsencode(text).decode()
-    except UnicodeDecodeError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as keys in S3 are") from None
-
-
-def positive(text: str) -> int:
-    """The value of an option."""
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def moment_given(text: str) -> float:
-    """The value of an option: a time, in UTC if it does not say otherwise; in seconds since the epoch."""
-    try:
-        given = datetime.fromisoformat(text)
-        return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-01-31T12:00:00Z") from None
-
-
-_UNITS: Final = {"": 1, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "TIB": 1024**4}
-
-
-def size_given(text: str) -> int:
-    """The value of an option: a number of bytes."""
-    digits = text.rstrip("KMGTiBkmgtb")
-    unit = _UNITS.get(text[len(digits) :].strip().upper())
-    if unit is None or not digits.isascii() or not digits.strip().isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 1048576 or 1MiB")
-    return int(digits) * unit
-
-
 def said_yes(given: argparse.Namespace, question: str) -> bool:
     """Whether to do it: ``--yes`` was given, or whoever sits at the terminal says so."""
     if given.yes:
@@ -149,28 +95,6 @@ def said_yes(given: argparse.Namespace, question: str) -> bool:
         note("Nothing is done without --yes")
         return False
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
-def some_destinations(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--destination",
-        metavar="BUCKET",
-        action="append",
-        default=[],
-        dest="destinations",
-        help="only at this destination; may be given several times (default: at all)",
-    )
-
-
-def chosen_destinations(stack: Stack, given: argparse.Namespace) -> tuple[str, ...]:
-    """Those that were named, or all. Raises ``CannotWork`` if the stack does not have one."""
-    for bucket in given.destinations:
-        if bucket not in stack.destinations:
-            raise CannotWork(
-                f"{bucket!r} is not a destination of stack {stack.name!r}, which has"
-                f" {', '.join(stack.destinations)}"
-            )
-    return tuple(dict.fromkeys(given.destinations)) or stack.destinations
 
 
 # -- output

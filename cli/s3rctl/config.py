@@ -4,7 +4,8 @@ import argparse
 import json
 from typing import Any, Final
 
-from s3rctl import config_change
+from s3rctl import config_change, config_diff, config_explain, config_import
+from s3rctl.arguments import file_to_read
 from s3rctl.common import (
     DONE,
     NOT_DONE,
@@ -18,14 +19,13 @@ from s3rctl.common import (
     note,
     plural,
     print_json,
-    print_table,
     safe,
 )
-from s3rctl.config_file import read_file, refuse, unknown
+from s3rctl.config_file import none_in_force, read_file, refuse, unknown
+from s3rctl.config_rules import print_rules, rule_document
 from s3replicator.adapters.configuration_document import parse
 from s3replicator.adapters.configuration_object import Stored
-from s3replicator.decisions.configuration import Configuration, InvalidConfiguration, Rule
-from s3replicator.decisions.versions import Tag
+from s3replicator.decisions.configuration import InvalidConfiguration
 
 _GROUP: Final = """\
 The replication configuration says which objects go where. It is the document that
@@ -62,7 +62,7 @@ def add_to(commands: Commands) -> None:
         examples="  s3rctl config validate rules.json\n  jq .new rules.json | s3rctl config validate -",
         needs_stack=False,
     )
-    validate.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    file_to_read(validate)
     validate.set_defaults(run=run_validate)
     show = command(
         own,
@@ -74,6 +74,9 @@ def add_to(commands: Commands) -> None:
     )
     show.add_argument("--version-id", metavar="VERSION", help="this version, instead of the one in force")
     show.set_defaults(run=run_show)
+    config_explain.add_to(own)
+    config_diff.add_to(own)
+    config_import.add_to(own)
     config_change.add_to(own)
 
 
@@ -87,55 +90,11 @@ def run_validate(given: argparse.Namespace) -> int:
     except InvalidConfiguration as error:
         return refuse(given, given.file, error)
     if given.json:
-        print_json({"valid": True, "rules": [_rule_document(rule) for rule in configuration.rules]})
+        print_json({"valid": True, "rules": [rule_document(rule) for rule in configuration.rules]})
     else:
         print(safe(f"{given.file}: valid, {plural(len(configuration.rules), 'rule')}"))
-        _print_rules(configuration)
+        print_rules(configuration.rules)
     return DONE
-
-
-def _print_rules(configuration: Configuration) -> None:
-    print_table(
-        [
-            *("RULE", "STATUS", "PRIORITY", "PREFIX", "TAGS", "DELETE MARKERS", "DESTINATION", "CLASS"),
-            *("LATE VERSIONS", "VERSION DELETES"),
-        ],
-        [
-            [
-                rule.id,
-                "Enabled" if rule.enabled else "Disabled",
-                str(rule.priority),
-                rule.filter.prefix,
-                ", ".join(f"{tag.key}={tag.value}" for tag in sorted(rule.filter.tags)),
-                "yes" if rule.delete_markers else "no",
-                rule.destination.bucket,
-                rule.destination.storage_class,
-                rule.late_versions,
-                "no" if rule.version_deletes is None else f"{rule.version_deletes} an hour",
-            ]
-            # The strongest first, as they are chosen.
-            for rule in sorted(configuration.rules, key=lambda rule: -rule.priority)
-        ],
-    )
-
-
-def _rule_document(rule: Rule) -> dict[str, Any]:
-    return {
-        "id": rule.id,
-        "enabled": rule.enabled,
-        "priority": rule.priority,
-        "prefix": rule.filter.prefix,
-        "tags": [_tag_document(tag) for tag in sorted(rule.filter.tags)],
-        "deleteMarkers": rule.delete_markers,
-        "destination": rule.destination.bucket,
-        "storageClass": rule.destination.storage_class,
-        "lateVersions": rule.late_versions,
-        "versionDeletesPerHour": rule.version_deletes,
-    }
-
-
-def _tag_document(tag: Tag) -> dict[str, str]:
-    return {"key": tag.key, "value": tag.value}
 
 
 # -- show
@@ -148,8 +107,7 @@ def run_show(given: argparse.Namespace) -> int:
     if stored is None and given.version_id is not None:
         return unknown(given.version_id)
     if stored is None:
-        complain(f"{where.uri} does not exist: nothing is replicated until `s3rctl config put FILE`")
-        return NOT_DONE
+        return none_in_force(where.uri)
     problem = None
     try:
         operator.stack.check(parse(stored.body, operator.stack.source_bucket))

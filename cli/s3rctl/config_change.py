@@ -1,8 +1,10 @@
 """The replication configuration replaced, and its history: ``s3rctl config put``, and what follows it."""
 
 import argparse
+from functools import partial
 from typing import Final
 
+from s3rctl.arguments import at_most, file_to_read, without_asking
 from s3rctl.common import (
     DONE,
     NOT_DONE,
@@ -14,22 +16,23 @@ from s3rctl.common import (
     moment,
     note,
     plural,
-    positive,
     print_json,
     print_table,
     said_yes,
     size,
 )
-from s3rctl.config_file import read_file, refuse, unknown
+from s3rctl.config_file import none_in_force, read_file, refuse, unknown
 from s3replicator.adapters.configuration_document import parse
 from s3replicator.adapters.configuration_object import Former, Overtaken
-from s3replicator.decisions.configuration import InvalidConfiguration
+from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
 from s3replicator.decisions.stack import Stack
 from s3replicator.operator_wiring import Operator
 
 _PUT: Final = """\
-Checks the document first. It is refused if it is invalid, or if a rule names a bucket that is not a
-destination of the stack, or the source itself.
+Checks the document first. It is refused if it is invalid, if a rule names a bucket that is not a destination
+of the stack, or the source itself, or a KMS key that the functions may not use. Then it says which parameter
+of the stack has to name it (Destinations, ReplicaKmsKeys): only that takes a deployment. Whatever else rules
+say, new rules included, needs none.
 
 This changes what is replicated from now on, at once and without asking for --yes: the command line says it
 all, and `s3rctl config history` and `rollback` are the way back. Objects that are there
@@ -55,7 +58,7 @@ there is no such version, if it is invalid, or if another has been written meanw
 
 
 def add_to(own: Commands) -> None:
-    put = command(
+    replace = command(
         own,
         "put",
         summary="put a replication configuration in force",
@@ -63,9 +66,9 @@ def add_to(own: Commands) -> None:
         examples="  s3rctl config put rules.json\n"
         "  s3rctl config put rules.json --replacing 3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
     )
-    put.add_argument("file", metavar="FILE", help="a file, or - for standard input")
-    _replacing(put)
-    put.set_defaults(run=run_put)
+    file_to_read(replace)
+    _replacing(replace)
+    replace.set_defaults(run=run_put)
     history = command(
         own,
         "history",
@@ -73,9 +76,7 @@ def add_to(own: Commands) -> None:
         description=_HISTORY,
         examples="  s3rctl config history\n  s3rctl config history --limit 3 --json",
     )
-    history.add_argument(
-        "--limit", type=positive, default=20, metavar="N", help="the newest N (default: %(default)s)"
-    )
+    at_most(history, 20, "the newest N")
     history.set_defaults(run=run_history)
     rollback = command(
         own,
@@ -87,7 +88,7 @@ def add_to(own: Commands) -> None:
     )
     rollback.add_argument("version", metavar="VERSION", help="the version, as `config history` tells it")
     _replacing(rollback)
-    rollback.add_argument("--yes", action="store_true", help="do it without asking")
+    without_asking(rollback)
     rollback.set_defaults(run=run_rollback)
 
 
@@ -104,22 +105,24 @@ def _replacing(parser: argparse.ArgumentParser) -> None:
 
 def run_put(given: argparse.Namespace) -> int:
     body = read_file(given.file)
-    return _put(given, connect(given), given.file, body)
+    return put(given, connect(given), given.file, body)
 
 
-def _put(given: argparse.Namespace, operator: Operator, name: str, body: bytes) -> int:
+def put(given: argparse.Namespace, operator: Operator, name: str, body: bytes) -> int:
     """``name`` is what the document is called where it is refused."""
     stack, where = operator.stack, operator.configuration()
-    problem = _problem(stack, body)
-    if problem is not None:
-        return refuse(given, name, problem)
+    try:
+        configuration = _checked(stack, body)
+    except InvalidConfiguration as error:
+        return refuse(given, name, error)
     former = where.read()
     if given.replacing not in (None, former.version_id if former else None):
         in_force = f"version {former.version_id}" if former else "none at all"
         complain(f"not written: version {given.replacing} is no longer in force, but {in_force}")
         return NOT_DONE
+    tell = partial(_tell, given, seconds=stack.configuration_cache, warning=stack.doubt(configuration))
     if former is not None and former.body == body:
-        return _tell(given, former.version_id, written=False, seconds=stack.configuration_cache)
+        return tell(former.version_id, written=False)
     try:
         version_id = where.replace(former, body)
     except Overtaken:
@@ -128,24 +131,28 @@ def _put(given: argparse.Namespace, operator: Operator, name: str, body: bytes) 
             " see `s3rctl config show`, and put yours again if it is still right"
         )
         return NOT_DONE
-    return _tell(given, version_id, written=True, seconds=stack.configuration_cache)
+    return tell(version_id, written=True)
 
 
-def _problem(stack: Stack, body: bytes) -> InvalidConfiguration | None:
-    try:
-        stack.check(parse(body, stack.source_bucket))
-    except InvalidConfiguration as error:
-        return error
-    return None
+def _checked(stack: Stack, body: bytes) -> Configuration:
+    """Raises ``InvalidConfiguration``."""
+    configuration = parse(body, stack.source_bucket)
+    stack.check(configuration)
+    return configuration
 
 
-def _tell(given: argparse.Namespace, version_id: str, *, written: bool, seconds: int) -> int:
+def _tell(
+    given: argparse.Namespace, version_id: str, *, written: bool, seconds: int, warning: str | None
+) -> int:
     if given.json:
-        print_json({"versionId": version_id, "written": written, "inUseWithinSeconds": seconds})
+        told = {"versionId": version_id, "written": written, "inUseWithinSeconds": seconds}
+        print_json({**told, "warning": warning})
     elif written:
         print(f"Written as version {version_id}; in use within {plural(seconds, 'second')}")
     else:
         print(f"Nothing to write: version {version_id}, which is in force, says the same")
+    if warning is not None:
+        note(f"Note: {warning}")
     return DONE
 
 
@@ -182,7 +189,7 @@ def run_history(given: argparse.Namespace) -> int:
             ],
         )
     else:
-        complain(f"{where.uri} does not exist: nothing is replicated until `s3rctl config put FILE`")
+        none_in_force(where.uri)
     if len(shown) < len(versions):
         note(f"There are {len(versions) - len(shown)} older ones: --limit {len(versions)}")
     return DONE if versions else NOT_DONE
@@ -200,9 +207,10 @@ def run_rollback(given: argparse.Namespace) -> int:
     if former is None:
         return unknown(given.version)
     name = f"version {former.version_id}"
-    problem = _problem(operator.stack, former.body)
-    if problem is not None:
-        return refuse(given, name, problem)
+    try:
+        _checked(operator.stack, former.body)
+    except InvalidConfiguration as error:
+        return refuse(given, name, error)
     if not given.json:
         note(f"{name}, written at {moment(former.written)}:")
         for line in former.body.decode(errors="backslashreplace").splitlines():
@@ -211,4 +219,4 @@ def run_rollback(given: argparse.Namespace) -> int:
         if given.json:
             print_json({"versionId": former.version_id, "written": False})
         return DONE
-    return _put(given, operator, name, former.body)
+    return put(given, operator, name, former.body)

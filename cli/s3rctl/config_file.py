@@ -23,6 +23,11 @@ def refuse(given: argparse.Namespace, name: str, error: InvalidConfiguration) ->
     return NOT_DONE
 
 
+def none_in_force(uri: str) -> int:
+    complain(f"{uri} does not exist: nothing is replicated until `s3rctl config put FILE`")
+    return NOT_DONE
+
+
 def unknown(version_id: str) -> int:
     complain(f"the configuration has no version {version_id}: see `s3rctl config history`")
     return NOT_DONE

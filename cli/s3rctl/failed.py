@@ -4,28 +4,32 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, Final
 
+from s3rctl.arguments import (
+    at_most,
+    between,
+    chosen_destinations,
+    key_text,
+    positive,
+    some_destinations,
+    without_asking,
+)
 from s3rctl.bar import progress_bar
 from s3rctl.common import (
     DONE,
     NOT_DONE,
     CannotWork,
     Commands,
-    chosen_destinations,
     command,
     complain,
     connect,
     group,
     iso,
-    key_text,
     moment,
-    moment_given,
     note,
     plural,
-    positive,
     print_json,
     print_table,
     said_yes,
-    some_destinations,
 )
 from s3replicator.decisions.failures import ReplicationError
 from s3replicator.decisions.ledger import Status
@@ -78,9 +82,7 @@ def add_to(commands: Commands) -> None:
         "  s3rctl failed list --status FAILED --failed-after 2026-01-31 --json",
     )
     _filters(listing)
-    listing.add_argument(
-        "--limit", type=positive, default=100, metavar="N", help="about N lines (default: %(default)s)"
-    )
+    at_most(listing, 100, "about N lines")
     listing.add_argument("--after", metavar="PLACE", help="go on where a former page ended")
     listing.set_defaults(run=run_list)
     count = command(
@@ -103,13 +105,7 @@ def add_to(commands: Commands) -> None:
     )
     _filters(retry)
     retry.add_argument("--all", action="store_true", help="everything")
-    retry.add_argument(
-        "--limit",
-        type=positive,
-        default=100_000,
-        metavar="N",
-        help="about N versions at most (default: %(default)s)",
-    )
+    at_most(retry, 100_000, "about N versions at most")
     retry.add_argument(
         "--rate",
         type=positive,
@@ -118,7 +114,7 @@ def add_to(commands: Commands) -> None:
         help="at most N a second, to spare what has just recovered (default: %(default)s)",
     )
     retry.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    retry.add_argument("--yes", action="store_true", help="do it without asking")
+    without_asking(retry)
     retry.set_defaults(run=run_retry, refuse=retry.error)
 
 
@@ -132,13 +128,7 @@ def _filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--status", choices=[status.value for status in Status], help="only versions of this status"
     )
-    for name, what in (("after", "later"), ("before", "earlier")):
-        parser.add_argument(
-            f"--failed-{name}",
-            type=moment_given,
-            metavar="TIME",
-            help=f"only what failed last {what} than this, such as 2026-01-31T12:00:00Z",
-        )
+    between(parser, "failed", "what failed last")
 
 
 def _wanted(given: argparse.Namespace) -> Wanted:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from s3rctl import job_report
+from s3rctl.arguments import at_most, key_text, without_asking
 from s3rctl.bar import Bar, progress_bar
 from s3rctl.common import (
     DONE,
@@ -17,11 +18,9 @@ from s3rctl.common import (
     complain,
     connect,
     iso,
-    key_text,
     moment,
     note,
     plural,
-    positive,
     print_json,
     print_table,
     said_yes,
@@ -73,13 +72,7 @@ def add_shared(own: Commands, kind: JobKind, example: str) -> None:
         description=_LIST,
         examples=f"  {about} list\n  {about} list --limit 100 --json",
     )
-    listing.add_argument(
-        "--limit",
-        type=positive,
-        default=20,
-        metavar="N",
-        help="look at the newest N runs (default: %(default)s)",
-    )
+    at_most(listing, 20, "look at the newest N runs")
     listing.set_defaults(run=lambda given: _list(given, kind))
     stop = command(
         own,
@@ -88,7 +81,7 @@ def add_shared(own: Commands, kind: JobKind, example: str) -> None:
         description=_STOP,
         examples=f"  {about} stop {example} --yes",
     )
-    stop.add_argument("--yes", action="store_true", help="do it without asking")
+    without_asking(stop)
     report = job_report.add_to(own, about, example)
     for parser, run in ((watch, _watch), (stop, _stop), (report, job_report.run)):
         parser.add_argument("id", metavar="ID", type=_id, help="the job's id")
@@ -114,7 +107,7 @@ def start_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--failed-only", action="store_true", help="report only what failed, or is still under way"
     )
-    parser.add_argument("--yes", action="store_true", help="do it without asking")
+    without_asking(parser)
     parser.add_argument("--watch", action="store_true", help="then show how far it has come, until it ends")
     parser.set_defaults(refuse=parser.error)
 

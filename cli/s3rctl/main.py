@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from s3rctl import backfill, breaker, config, failed, parked, reconcile, settle, status
+from s3rctl import backfill, breaker, check, config, failed, parked, policy, reconcile, settle, status
 from s3rctl.common import (
     CANNOT_WORK,
     INTERRUPTED,
@@ -31,7 +31,9 @@ _EPILOG: Final = """\
 examples:
   s3rctl status s3://my-bucket/some/key
   s3rctl settle s3://my-bucket/some/key
+  s3rctl check
   s3rctl config validate rules.json
+  s3rctl config explain s3://my-bucket/some/key
   s3rctl backfill start --dry-run --yes --watch
   s3rctl reconcile start --yes --watch
   s3rctl failed count
@@ -62,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     commands = subcommands(top)
     status.add_to(commands)
     settle.add_to(commands)
+    check.add_to(commands)
+    policy.add_to(commands)
     config.add_to(commands)
     failed.add_to(commands)
     parked.add_to(commands)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from s3rctl.arguments import at_most
 from s3rctl.common import (
     CANNOT_WORK,
     DONE,
@@ -18,7 +19,6 @@ from s3rctl.common import (
     moment,
     note,
     plural,
-    positive,
     print_json,
     print_table,
     safe,
@@ -81,13 +81,7 @@ def add_to(commands: Commands) -> None:
         examples="  s3rctl parked list\n  s3rctl parked list --reason DstPutObjectNotPermitted --json",
     )
     _filters(listing)
-    listing.add_argument(
-        "--limit",
-        type=positive,
-        default=1000,
-        metavar="N",
-        help="list at most N messages (default: %(default)s)",
-    )
+    at_most(listing, 1000, "list at most N messages")
     listing.set_defaults(run=run_list)
     show = command(
         own,

@@ -6,20 +6,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from s3rctl import status
-from s3rctl.common import (
-    DONE,
-    NOT_DONE,
-    Commands,
-    chosen_destinations,
-    command,
-    complain,
-    connect,
-    note,
-    object_at_source,
-    print_json,
-    safe,
-    some_destinations,
-)
+from s3rctl.arguments import chosen_destinations, object_at_source, some_destinations
+from s3rctl.common import DONE, NOT_DONE, Commands, command, complain, connect, note, print_json, safe
 from s3replicator.decisions.inspection import VersionReport
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.versions import id_for_s3

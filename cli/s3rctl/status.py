@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from s3rctl.arguments import object_at_source
 from s3rctl.common import (
     DONE,
     NOT_DONE,
@@ -13,7 +14,6 @@ from s3rctl.common import (
     connect,
     iso,
     moment,
-    object_at_source,
     print_json,
     print_table,
     safe,
@@ -114,6 +114,7 @@ def _document(version: VersionReport) -> dict[str, Any]:
 def _at_document(at: AtDestination) -> dict[str, Any]:
     return {
         "destination": at.destination,
+        "replicaKey": at.replica_key,
         "status": at.state,
         "reason": at.reason,
         "detail": at.detail,
@@ -144,7 +145,7 @@ def print_versions(versions: Sequence[VersionReport]) -> None:
         ]
         # Said once, of the version; then what differs, a line per destination.
         for at in version.destinations:
-            rows.append([*about, at.destination, at.state, _lag(at), at.replica, at.rule])
+            rows.append([*about, _place(at), at.state, _lag(at), at.replica, at.rule])
             about = [" "] * len(about)
     print_table(
         ["VERSION", "KIND", "MODIFIED", "SIZE", "STATUS", "DESTINATION", "THERE", "LAG", "REPLICA", "RULE"],
@@ -152,9 +153,13 @@ def print_versions(versions: Sequence[VersionReport]) -> None:
     )
     explained = [(v, at) for v in versions for at in v.destinations if at.reason or at.detail or at.doubt]
     for version, at in explained:
-        print(f"\n{safe(_name(version))} at {safe(at.destination)}: {at.state}")
+        print(f"\n{safe(_name(version))} at {safe(_place(at))}: {at.state}")
         for line in _explanation(at):
             print(f"  {safe(line)}")
+
+
+def _place(at: AtDestination) -> str:
+    return at.destination if at.replica_key is None else f"{at.destination}/{at.replica_key}"
 
 
 def _name(version: VersionReport) -> str:

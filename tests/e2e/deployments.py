@@ -10,6 +10,9 @@ from tests.e2e.world import World, wait_until
 
 _ENDED: Final = ("_COMPLETE", "_FAILED")
 
+#: Several at a time, each checks its buckets by functions that have to be started first. In seconds.
+_PATIENCE: Final = 120.0
+
 #: A bucket for templates.
 _TEMPLATES: Final = "e2e-templates"
 
@@ -40,7 +43,8 @@ class Deployment:
 
     def ended(self) -> str:
         """Wait for the end of what has been begun, and return the status."""
-        wait_until(lambda: self._status().endswith(_ENDED), f"the deployment of {self.name} has ended")
+        ended = f"the deployment of {self.name} has ended"
+        wait_until(lambda: self._status().endswith(_ENDED), ended, _PATIENCE)
         return self._status()
 
     def deployed(self) -> Stack:

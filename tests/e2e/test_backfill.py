@@ -1,9 +1,7 @@
 """Existing objects and lost events, by the deployed state machine."""
 
-import json
 import random
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -11,18 +9,15 @@ from typing import Any, Final
 
 import pytest
 
-from s3replicator.adapters.bucket_listing import S3Lister
-from s3replicator.decisions.versions import Kind
 from tests.e2e.convergence import differences
 from tests.e2e.deployments import Deployment
+from tests.e2e.jobs import LONG, end, histories, start, summary, withheld
 from tests.e2e.world import World, wait_until
 
 SOURCE: Final = "e2e-backfill-source"
 REPLICAS: Final = "e2e-backfill-replicas"
 KEYS: Final = 2000
 MOST_VERSIONS: Final = 30
-#: How long a whole job may take, in seconds.
-LONG: Final = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -56,47 +51,6 @@ def fill(world: World, chance: random.Random) -> None:
         for number in range(KEYS):
             versions = MOST_VERSIONS if number % 100 == 0 else chance.choice((1, 1, 1, 2, 3))
             pool.submit(history, number, versions, chance.randrange(1 << 30))
-
-
-def start(world: World, job: str, execution: str | None = None, **request: Any) -> str:
-    machine = world.stack.outputs["BackfillStateMachineArn"]
-    answer = world.client("stepfunctions").start_execution(
-        stateMachineArn=machine,
-        name=execution or job,
-        input=json.dumps({"job": job, "request": {"Kind": "backfill", **request}}),
-    )
-    return str(answer["executionArn"])
-
-
-def end(world: World, execution: str) -> None:
-    states = world.client("stepfunctions")
-
-    def status() -> str | None:
-        told = states.describe_execution(executionArn=execution)
-        return None if told["status"] == "RUNNING" else f"{told['status']} {told.get('cause', '')}"
-
-    ended = wait_until(status, "the job has ended", LONG)
-    assert str(ended).startswith("SUCCEEDED"), ended
-
-
-def summary(world: World, job: str) -> dict[str, Any]:
-    name = f"jobs/{job}/report/summary.json"
-    body = world.s3.get_object(Bucket=world.stack.outputs["ControlBucketName"], Key=name)["Body"]
-    told: dict[str, Any] = json.loads(body.read())
-    return told
-
-
-def histories(world: World, bucket: str, prefix: str = "") -> dict[str, list[str]]:
-    """By key: content or "marker" of every version, newest first."""
-    found: dict[str, list[str]] = defaultdict(list)
-    lister, after = S3Lister(world.s3, bucket, source=False), None
-    while True:
-        page = lister.page(prefix, after)
-        for key, version in page.versions:
-            found[key].append("marker" if version.kind is Kind.MARKER else version.etag)
-        if page.after is None:
-            return found
-        after = page.after
 
 
 @contextmanager
@@ -175,16 +129,18 @@ def test_a_run_that_is_killed_again_and_again_ends_right(filled: World) -> None:
     assert histories(filled, SOURCE, "killed/") == histories(filled, REPLICAS, "killed/")
 
 
-@contextmanager
-def withheld(world: World) -> Iterator[None]:
-    """No event of what happens meanwhile is ever sent."""
-    kept: Any = world.s3.get_bucket_notification_configuration(Bucket=world.source)
-    del kept["ResponseMetadata"]
-    world.s3.put_bucket_notification_configuration(Bucket=world.source, NotificationConfiguration={})
-    try:
-        yield
-    finally:
-        world.s3.put_bucket_notification_configuration(Bucket=world.source, NotificationConfiguration=kept)
+def test_what_only_its_owner_can_read_is_skipped(filled: World) -> None:
+    """SSE-C: the embedded AWS refuses to show such an object without its key, as S3 does."""
+    own: Any = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    with withheld(filled):
+        filled.put("owned/secret", b"content", **own)
+        filled.put("owned/plain", b"content")
+    for job in ("owned", "owned-again"):
+        end(filled, start(filled, job, Prefix="owned/"))
+        told = summary(filled, job)
+        assert told["statuses"]["FAILED"] == told["statuses"]["PENDING"] == told["batchesFailed"] == 0
+        assert told["reasons"]["SKIPPED"] == {"SrcObjectNotEligible": 1}
+    assert histories(filled, REPLICAS, "owned/").keys() == {"owned/plain"}
 
 
 def test_what_events_missed_is_found_and_brought_over(filled: World) -> None:

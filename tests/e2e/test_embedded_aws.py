@@ -4,7 +4,23 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.e2e.world import NEAR, SOURCE, Record, World, wait_until
+
+TRUSTING = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+ALLOWING = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 
 
 def test_the_loopback_counts_as_tls(world: World) -> None:
@@ -37,6 +53,46 @@ def test_giving_back_several_messages_needs_no_action_of_its_own(world: World) -
     policy = json.dumps(world.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
     assert "sqs:ChangeMessageVisibility" in policy
     assert "Batch" not in policy
+
+
+def test_a_policy_knows_a_function_by_its_role(world: World) -> None:
+    """Of this account by a condition, of another by its name: a bucket of theirs, and a copy into it."""
+    owner = world.client("s3", aws_access_key_id="333333333333", aws_secret_access_key="any")
+    bucket = f"theirs-{world.name}"
+    owner.create_bucket(Bucket=bucket)
+    role = world.iam.create_role(RoleName=f"guest-{world.name}", AssumeRolePolicyDocument=TRUSTING)["Role"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [ALLOWING]})
+    world.iam.put_role_policy(RoleName=role["RoleName"], PolicyName="all", PolicyDocument=policy)
+    session = world.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="session")["Credentials"]
+    guest = world.client(
+        "s3",
+        aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
+    )
+    copied = {"Bucket": SOURCE, "Key": world.folder("lent") + "key"}
+    copied["VersionId"] = world.put(copied["Key"], b"x", Tagging="k=v")
+
+    def may_copy(**statement: Any) -> bool:
+        allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*", **statement}
+        owner.put_bucket_policy(
+            Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        )
+        try:
+            guest.copy_object(Bucket=bucket, Key="key", CopySource=copied)
+        except ClientError as error:
+            return error.response["Error"]["Code"] != "AccessDenied"
+        return True
+
+    root = {"AWS": "arn:aws:iam::000000000000:root"}
+    assert may_copy(Principal={"AWS": role["Arn"]})
+    assert may_copy(Principal=root, Condition={"ArnLike": {"aws:PrincipalArn": role["Arn"]}})
+    assert not may_copy(Principal=root, Condition={"ArnLike": {"aws:PrincipalArn": f"{role['Arn']}-other"}})
+    assert not may_copy(Principal={"AWS": "arn:aws:iam::000000000000:role/another"})
+    tags = owner.get_object_tagging(Bucket=bucket, Key="key")["TagSet"]
+    assert tags == [{"Key": "k", "Value": "v"}]
+    world.iam.delete_role_policy(RoleName=role["RoleName"], PolicyName="all")
+    world.iam.delete_role(RoleName=role["RoleName"])
 
 
 def test_tags_and_acls_of_a_version_below_a_delete_marker_are_told_and_changed(world: World) -> None:
@@ -148,6 +204,52 @@ def test_changed_tags_and_acls_are_announced_without_a_sequencer(world: World) -
     announced("ObjectAcl:Put", second, 3)
 
 
+def test_eventbridge_is_told_of_versions_and_of_changed_tags_and_acls(world: World) -> None:
+    bucket = make_bucket_with_acls(world)
+    queue = world.sqs.create_queue(QueueName=f"bridged-{world.name}")["QueueUrl"]
+    attributes = world.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}
+    events, rule = world.client("events"), f"bridged-{world.name}"
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": attributes["QueueArn"]}])
+    world.s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+
+    def announced(kind: str, version: str, **detail: str) -> None:
+        def event() -> Record | None:
+            for message in world.sqs.receive_message(QueueUrl=queue).get("Messages", []):
+                world.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                found: Record = json.loads(message["Body"])
+                return found
+            return None
+
+        told = wait_until(event, "S3 has told EventBridge")
+        assert told is not None
+        about = told["detail"]["object"]
+        assert told["detail-type"] == kind
+        assert (about["key"], about["version-id"]) == ("a b", version)
+        assert ("sequencer" in about) is ("reason" in detail)
+        assert {name: told["detail"].get(name) for name in ("reason", "deletion-type")} == {
+            "reason": detail.get("reason"),
+            "deletion-type": detail.get("deletion"),
+        }
+
+    named: Any = {"Bucket": bucket, "Key": "a b"}
+    version = world.s3.put_object(**named, Body=b"x")["VersionId"]
+    announced("Object Created", version, reason="PutObject")
+    world.s3.put_object_tagging(**named, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    announced("Object Tags Added", version)
+    world.s3.delete_object_tagging(**named)
+    announced("Object Tags Deleted", version)
+    world.s3.put_object_acl(**named, ACL="bucket-owner-read")
+    announced("Object ACL Updated", version)
+    marker = world.s3.delete_object(**named)["VersionId"]
+    announced("Object Deleted", marker, reason="DeleteObject", deletion="Delete Marker Created")
+    world.s3.delete_object(**named, VersionId=version)
+    announced("Object Deleted", version, reason="DeleteObject", deletion="Permanently Deleted")
+
+
 def test_every_delete_marker_is_announced(world: World) -> None:
     bucket = f"heard-{world.name}"
     world.make_bucket(bucket)
@@ -239,3 +341,30 @@ def test_an_upload_carries_its_lock_to_the_object(world: World) -> None:
     told = world.s3.head_object(**named)
     assert (told["ObjectLockMode"], told["ObjectLockRetainUntilDate"]) == ("COMPLIANCE", until)
     assert told["ObjectLockLegalHoldStatus"] == "ON"
+
+
+# -- Amazon's own replication
+
+
+def test_native_replicas_have_the_ids_of_their_sources(world: World) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication.html"""
+    source, replicas = f"native-{world.name}", f"native-replicas-{world.name}"
+    for bucket in (source, replicas):
+        world.make_bucket(bucket)
+    rule: Any = {
+        "ID": "all",
+        "Priority": 1,
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": f"arn:aws:s3:::{replicas}"},
+    }
+    role = "arn:aws:iam::000000000000:role/native"
+    world.s3.put_bucket_replication(Bucket=source, ReplicationConfiguration={"Role": role, "Rules": [rule]})
+    ids = [world.s3.put_object(Bucket=source, Key="key")["VersionId"] for _ in range(2)]
+    copied: Any = {"Bucket": source, "Key": "key", "VersionId": ids[0]}
+    ids.append(world.s3.copy_object(Bucket=source, Key="key", CopySource=copied)["VersionId"])
+    for bucket, status in ((source, "COMPLETED"), (replicas, "REPLICA")):
+        assert [version.version_id for version in world.versions(bucket, "key")] == ids[::-1]
+        told = [world.s3.head_object(Bucket=bucket, Key="key", VersionId=each) for each in ids]
+        assert {each["ReplicationStatus"] for each in told} == {status}

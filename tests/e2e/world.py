@@ -237,7 +237,7 @@ class World:
 
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         """Versions and delete markers of exactly this key, newest first."""
-        return versions_of(self.s3, bucket, key)
+        return versions_of(self.s3, {"Bucket": bucket}, key)
 
     def current(self, bucket: str, key: str) -> ListedVersion | None:
         return next(iter(self.versions(bucket, key)), None)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from threading import RLock
+from typing import Any, Final
 
 import botocore.handlers
 from botocore.awsrequest import AWSResponse
@@ -32,15 +33,15 @@ class Fault:
     def answer(self, event_name: str, request: Any, **rest: Any) -> AWSResponse:
         self.happened += 1
         if self.effect:
-            botocore_stubber(event_name, request, **rest)
+            _from_moto(event_name, request, **rest)
         if self.status is None:
             raise ReadTimeoutError(endpoint_url=request.url)
         body = f"<Error><Code>{self.code}</Code><Message>{self.message}</Message></Error>"
         headers = HTTPHeaders.from_dict({"x-amz-request-id": "REQUEST1"})
-        return AWSResponse(request.url, self.status, headers, _Raw(body.encode()))
+        return AWSResponse(request.url, self.status, headers, Raw(body.encode()))
 
 
-class _Raw:
+class Raw:
     """As much of a response stream as botocore reads."""
 
     def __init__(self, body: bytes) -> None:
@@ -63,7 +64,16 @@ def _intercept(event_name: str, request: Any, **rest: Any) -> AWSResponse | None
     for fault in _faults:
         if fault.operation == operation and fault.happened < fault.times and fault.when(request):
             return fault.answer(event_name, request, **rest)
-    answer: AWSResponse | None = botocore_stubber(event_name, request, **rest)
+    return _from_moto(event_name, request, **rest)
+
+
+#: Of two conditional writes at once one fails, as in AWS; with moto both may find their condition true.
+_ONE_AT_A_TIME: Final = RLock()
+
+
+def _from_moto(event_name: str, request: Any, **rest: Any) -> AWSResponse | None:
+    with _ONE_AT_A_TIME:
+        answer: AWSResponse | None = botocore_stubber(event_name, request, **rest)
     return answer
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -62,7 +62,13 @@ class Tool:
         return Answer(code, *self.capsys.readouterr())
 
 
-def deploy(world: World, name: str = STACK, **more: str) -> None:
+def sign_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there is no AWS. The tests' network is closed anyway."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def deploy(world: World, name: str = STACK, parameters: Mapping[str, str] = {}, **more: str) -> None:
     """Give the world's buckets, queues and table a stack whose outputs name them, and what ``more`` does."""
     outputs = {
         "SourceBucketName": SOURCE,
@@ -76,7 +82,10 @@ def deploy(world: World, name: str = STACK, **more: str) -> None:
         **more,
     }
     template = {
-        "Parameters": {"ConfigurationCacheSeconds": {"Type": "Number", "Default": CACHE_SECONDS}},
+        "Parameters": {
+            "ConfigurationCacheSeconds": {"Type": "Number", "Default": CACHE_SECONDS},
+            **{key: {"Type": "String", "Default": value} for key, value in parameters.items()},
+        },
         "Resources": {"Something": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {key: {"Value": value} for key, value in outputs.items()},
     }
@@ -86,11 +95,18 @@ def deploy(world: World, name: str = STACK, **more: str) -> None:
 # -- Lambda, which the tool calls and the mocked AWS has not: it answers between the SDK and the wire.
 
 
-def run_handler(event: Event) -> LambdaAnswer:
-    """The real handler of the retry function."""
-    # The metrics it prints are not the tool's.
-    with redirect_stdout(io.StringIO()):
-        return returned(HANDLERS["retry"].handler(event, Context(TIMEOUTS["retry"])))
+def running(name: str) -> Callable[[Event], LambdaAnswer]:
+    """The real handler of a function."""
+
+    def run(event: Event) -> LambdaAnswer:
+        # The metrics it prints are not the tool's.
+        with redirect_stdout(io.StringIO()):
+            return returned(HANDLERS[name].handler(event, Context(TIMEOUTS[name])))
+
+    return run
+
+
+run_handler = running("retry")
 
 
 def returned(value: object) -> LambdaAnswer:
@@ -108,14 +124,14 @@ def refused(code: str) -> LambdaAnswer:
     return 403, {"Error": {"Code": code, "Message": "made up"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
 
 
-_function: Callable[[Event], LambdaAnswer] | None = None
+_functions: dict[str, Callable[[Event], LambdaAnswer]] = {}
 
 
 def _invoke(params: dict[str, Any], **_: Any) -> tuple[SimpleNamespace, dict[str, Any]] | None:
-    if _function is None:
+    if not _functions:
         return None
-    assert params["url_path"] == "/2015-03-31/functions/retry/invocations"
-    status, answer = _function(json.loads(params["body"]))
+    name = params["url_path"].removeprefix("/2015-03-31/functions/").removesuffix("/invocations")
+    status, answer = _functions[name](json.loads(params["body"]))
     return SimpleNamespace(status_code=status), answer
 
 
@@ -123,20 +139,26 @@ botocore.handlers.BUILTIN_HANDLERS.append(("before-call.lambda.Invoke", _invoke)
 
 
 @contextmanager
+def functions_answering(functions: Mapping[str, Callable[[Event], LambdaAnswer]]) -> Iterator[None]:
+    """Invocations are answered by these, by the names of the functions."""
+    _functions.update(functions)
+    try:
+        yield
+    finally:
+        _functions.clear()
+
+
+@contextmanager
 def answering(function: Callable[[Event], LambdaAnswer] = run_handler) -> Iterator[list[Event]]:
     """Invocations of the retry function are answered by ``function``; the list fills with their events."""
-    global _function  # noqa: PLW0603 - clients are made, and handlers called, far from here
     asked: list[Event] = []
 
     def answer(event: Event) -> LambdaAnswer:
         asked.append(event)
         return function(event)
 
-    _function = answer
-    try:
+    with functions_answering({"retry": answer}):
         yield asked
-    finally:
-        _function = None
 
 
 # -- Step Functions: the mocked one starts and stops executions, and a test says how they get on.

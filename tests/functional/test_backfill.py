@@ -4,7 +4,10 @@ import csv
 import gzip
 import io
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -133,6 +136,22 @@ def test_filters(one: World, request_: dict[str, Any], selected: set[str]) -> No
     assert set(done.told("key")) == selected
 
 
+@pytest.mark.parametrize(
+    ("name", "selected"), [("CreatedBefore", {"older"}), ("CreatedAfter", {"newer", "newest"})]
+)
+def test_versions_are_selected_by_when_they_were_made(
+    one: World, name: str, selected: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scenario 184. A version of that very moment was made neither before it nor after."""
+    for day, key in enumerate(("older", "at that moment", "newer", "newest"), start=1):
+        made = datetime(2026, 11, day)  # noqa: DTZ001 - as moto has it
+        monkeypatch.setattr("moto.s3.models.utcnow", lambda made=made: made)
+        one.put(key)
+    request: dict[str, Any] = {name: "2026-11-02T00:00:00Z"}
+    done = jobs.run(one, **request)
+    assert set(done.told("key")) == selected
+
+
 def test_odd_keys(one: World) -> None:
     """Scenario 199."""
     keys = ["with space+plus", "percent%25%zz", "ünïcödé/\U0001f4be", "line\nbreak", "a//b/", "&<>'\""]
@@ -155,6 +174,52 @@ def test_whatever_the_ledger_says_is_unfinished_is_tried(one: World) -> None:
 
     assert all(one.versions(key) == ["content"] for key in ("pending", "failed", "never"))
     assert done.summary["statuses"]["SUCCEEDED"] == 3
+
+
+def test_what_was_written_while_the_rule_was_off_is_caught_up_with(one: World) -> None:
+    """Scenario 190."""
+    for number in range(1, 5):
+        one.deliver(one.put(f"{number}"))
+    one.rules({**MARKERS, "Status": "Disabled"})
+    one.settings()
+    for number in range(5, 9):
+        one.deliver(one.put(f"{number}"))
+    assert jobs.run(one, "off").tasks == []
+    assert [one.versions(f"{number}") for number in range(5, 9)] == [[]] * 4
+
+    one.rules(MARKERS)
+    one.settings()
+    done = jobs.run(one, "on")
+    assert done.told("key") == ["5", "6", "7", "8"]
+    assert all(one.versions(f"{number}") == ["content"] for number in range(1, 9))
+
+
+def test_what_is_written_after_a_rule_was_off_for_a_moment_arrives(one: World) -> None:
+    """Scenario 191."""
+    one.rules({**MARKERS, "Status": "Disabled"})
+    one.settings()
+    one.deliver(one.put("off"))
+    one.rules(MARKERS)
+    one.settings()
+    one.deliver(one.put("on"))
+    assert (one.versions("off"), one.versions("on")) == ([], ["content"])
+
+
+def test_a_marker_comes_after_the_versions_it_hides(one: World) -> None:
+    """Scenario 200: a lifecycle rule at the destination may remove a marker that hides nothing, and whatever
+    came after it would be seen."""
+    for key in ("a", "b"):
+        for number in range(3):
+            one.put(key, str(number).encode())
+        one.mark(key)
+    done = jobs.run(one)
+    for key in ("a", "b"):
+        made = [call.operation for call in done.calls if call.arguments.get("Key") == key]
+        assert [name for name in made if name in ("CopyObject", "DeleteObject")] == [
+            *["CopyObject"] * 3,
+            "DeleteObject",
+        ]
+        assert one.versions(key)[0] == "marker"
 
 
 def test_only_what_failed(one: World) -> None:
@@ -206,6 +271,74 @@ def test_what_cannot_be_copied_is_reported_and_is_no_failure(one: World) -> None
     [skipped] = [task for task in done.tasks if task["key"] == "archived"]
     assert (skipped["status"], skipped["reason"]) == ("SKIPPED", "SrcObjectNotEligible")
     assert done.summary["statuses"] == {"SUCCEEDED": 1, "FAILED": 0, "SKIPPED": 1, "PENDING": 0}
+
+
+def test_what_its_owner_has_restored_is_copied(one: World) -> None:
+    """Scenario 194: restoring is for the owner to do, and to pay for."""
+    one.put("archived", StorageClass="GLACIER")
+    jobs.run(one, "first")
+    one.s3.restore_object(Bucket=SOURCE, Key="archived", RestoreRequest={"Days": 1})
+    done = jobs.run(one, "second")
+    assert done.summary["statuses"] == {"SUCCEEDED": 1, "FAILED": 0, "SKIPPED": 0, "PENDING": 0}
+    assert one.head("archived")["StorageClass"] == "GLACIER"
+
+
+def with_a_key_of_its_owner(key: str) -> tuple[Fault, ...]:
+    """As Amazon S3 answers who reads an SSE-C object without its key; moto knows no such objects.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
+    """
+    message = (
+        "The object was stored using a form of Server Side Encryption. The correct parameters must be"
+        " provided to retrieve the object."
+    )
+    return tuple(
+        Fault(
+            operation,
+            status=400,
+            code="InvalidRequest",
+            message=message,
+            times=99,
+            when=lambda request: f"/{key}?" in request.url,
+        )
+        for operation in ("HeadObject", "GetObject")
+    )
+
+
+@pytest.mark.parametrize("manifest", [False, True], ids=["listed", "by a manifest"])
+def test_what_only_its_owner_can_read_is_reported_and_is_no_failure(one: World, manifest: bool) -> None:
+    """SSE-C. A second run asks again, as its owner may have stored it differently."""
+    request: dict[str, Any] = {}
+    events = [one.put("secret", b"older"), one.put("fine"), one.put("secret")]
+    if manifest:
+        rows = "".join(f"{SOURCE},{one.key_of(event)},{one.version_of(event)}\n" for event in events)
+        for job in ("first", "second"):
+            give_manifest(one, job, **{"00000.csv": rows.encode()})
+        request = {"ManifestColumns": ["Bucket", "Key", "VersionId"]}
+    for job in ("first", "second"):
+        with faults(*with_a_key_of_its_owner("secret")):
+            done = jobs.run(one, job, **request)
+        told = [task for task in done.tasks if task["key"] == "secret"]
+        assert {task["version"] for task in told} == {one.version_of(event) for event in events[::2]}
+        assert {(task["status"], task["reason"]) for task in told} == {("SKIPPED", "SrcObjectNotEligible")}
+        assert all("SSE-C" in task["detail"] for task in told)
+        assert done.summary["statuses"]["FAILED"] == done.summary["statuses"]["PENDING"] == 0
+        assert done.summary["batchesFailed"] == 0
+        reported = jobs.document(one, f"jobs/{job}/report/manifest.json")["Results"]
+        assert {result["TaskExecutionStatus"] for result in reported} <= {"succeeded", "skipped"}
+
+    assert one.versions("fine") == ["content"]
+    assert one.versions("secret") == []
+    assert {row.status for row in one.rows("secret")} == {"NOT_ELIGIBLE"}
+    assert one.parked() == []
+
+
+def test_what_its_owner_stores_differently_later_arrives(one: World) -> None:
+    one.put("secret")
+    with faults(*with_a_key_of_its_owner("secret")):
+        jobs.run(one, "first")
+    assert jobs.run(one, "second").summary["statuses"]["SUCCEEDED"] == 1
+    assert one.versions("secret") == ["content"]
 
 
 def test_a_failure_of_one_object_is_reported_and_stops_nothing(one: World) -> None:
@@ -322,7 +455,9 @@ def test_a_worker_that_dies_is_gone_on_with(one: World) -> None:
         one.put(f"key-{number:02}")
     jobs.survey(one, "job", {"Kind": "backfill"})
     [name] = jobs.names(one, "jobs/job/batches/")
-    killed = Fault("PutObject", when=to_bucket(CONTROL), status=503, code="SlowDown", times=99)
+    killed = Fault(
+        "PutObject", when=lambda request: "/partial/" in request.url, status=503, code="SlowDown", times=99
+    )
     with faults(killed), pytest.raises(RetryableError):
         jobs.invoke(one, "backfill", {"job": "job", "batch": name})
     done = jobs.run(one, "job")
@@ -370,6 +505,94 @@ def test_a_destination_that_refuses_does_not_hold_up_the_other(world: World) -> 
     assert again.count("CopyObject") == 2
     assert (world.versions("a"), world.versions("a", TWO)) == (["content"], ["content"])
     assert jobs.run(world, "third").batches == 0
+
+
+# -- several at once
+
+
+def fill(world: World, keys: int = 12, versions: int = 4) -> list[str]:
+    names = [f"key-{number:02}" for number in range(keys)]
+    for key in names:
+        for number in range(versions):
+            world.put(key, str(number).encode())
+    return names
+
+
+def assert_arrived(world: World, keys: list[str]) -> None:
+    """Once each, in order, the ledger at rest."""
+    assert [world.versions(key) for key in keys] == [["3", "2", "1", "0"]] * len(keys)
+    assert all(world.at_rest(key) for key in keys)
+    copies = sum(call.operation == "CopyObject" for call in world.calls["backfill"])
+    assert copies == 4 * len(keys)
+
+
+def assert_told_of(world: World, done: jobs.Run, keys: list[str]) -> None:
+    """Every version once, with the replica it has."""
+    told = {(task["key"], task["version"]): task["replica"] for task in done.tasks}
+    assert len(told) == len(done.tasks) == 4 * len(keys)
+    for key in keys:
+        listed = world.s3.list_object_versions(Bucket=ONE, Prefix=key)["Versions"]
+        assert {told[name] for name in told if name[0] == key} == {one["VersionId"] for one in listed}
+    assert done.summary["statuses"] == {"SUCCEEDED": len(told), "FAILED": 0, "SKIPPED": 0, "PENDING": 0}
+
+
+def test_runs_at_once_copy_nothing_twice(one: World) -> None:
+    keys = fill(one)
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda job: jobs.run(one, job, between=lambda: time.sleep(0.1)), "abcd"))
+    assert_arrived(one, keys)
+    for done in runs:
+        assert_told_of(one, done, keys)
+
+
+def test_workers_of_one_batch_copy_nothing_twice(one: World) -> None:
+    """The ones of an execution that was stopped work on."""
+    keys = fill(one)
+    jobs.survey(one, "job", {"Kind": "backfill"})
+    [name] = jobs.names(one, "jobs/job/batches/")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: jobs.work(one, "job", name), range(4)))
+    done = jobs.run(one, "job")
+    assert_arrived(one, keys)
+    assert_told_of(one, done, keys)
+
+
+def test_a_batch_is_one_workers_at_a_time(one: World) -> None:
+    fill(one, keys=1)
+    jobs.survey(one, "job", {"Kind": "backfill"})
+    [name] = jobs.names(one, "jobs/job/batches/")
+    store, now = S3JobStore(one.s3, CONTROL), SystemClock().now()
+    claim = store.claim(name.replace("/batches/", "/claims/"), now, now + 900)
+    assert claim is not None
+    with pytest.raises(Unfinished):
+        jobs.invoke(one, "backfill", {"job": "job", "batch": name})
+    assert one.versions("key-00") == []
+
+    store.release(name.replace("/batches/", "/claims/"), claim)
+    assert jobs.run(one, "job").summary["statuses"]["SUCCEEDED"] == 4
+
+
+def test_surveys_of_one_job_at_once_write_one_set_of_batches(one: World) -> None:
+    keys = fill(one)
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _: jobs.survey(one, "job", {"Kind": "backfill"}), range(4)))
+    assert {answer["batches"] for answer in told} == {1}
+    done = jobs.run(one, "job")
+    assert_arrived(one, keys)
+    assert_told_of(one, done, keys)
+
+
+def test_a_run_beside_the_events_copies_nothing_twice(one: World) -> None:
+    events = [one.put(key, str(number).encode()) for key in "abc" for number in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        live = pool.submit(lambda: [one.deliver(event) for event in events])
+        done = jobs.run(one, "job", between=lambda: time.sleep(0.1))
+        live.result()
+    let_time_pass(one)
+    assert [one.versions(key) for key in "abc"] == [["3", "2", "1", "0"]] * 3
+    assert done.summary["statuses"]["FAILED"] == 0
+    again = jobs.run(one, "again", Kind="reconcile")
+    assert (again.tasks, again.writes()) == ([], [])
 
 
 def test_a_key_that_another_worker_holds_is_come_back_to(one: World) -> None:
@@ -426,7 +649,8 @@ def let_leases_run_out(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def invoked(*arguments: Any) -> Any:
         with no_faults():
-            one.s3.delete_object(Bucket=CONTROL, Key="jobs/job/survey.claim")
+            for claim in ("jobs/job/survey.claim", *jobs.names(one, "jobs/job/claims/")):
+                one.s3.delete_object(Bucket=CONTROL, Key=claim)
             for key in ("a +%2B\n", "b"):
                 head = one.ledger.head(LedgerKey(ONE, key))
                 if head is not None and head.lease is not None:

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from moto import mock_aws
 
 from functions.bucket_setup import app
 from s3replicator.adapters.bucket_admin import BucketAdmin
 from s3replicator.adapters.configuration_document import parse
 from s3replicator.decisions.configuration import OBJECT_KEY
-from s3replicator.decisions.notifications import EVENTS, Configuration
+from s3replicator.decisions.notifications import EVENTBRIDGE, EVENTS, Configuration, EventSource
 from s3replicator.usecases.bucket_setup import BucketSetup
+from tests.functional.moto_eventbridge import tell_of_eventbridge
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,7 +37,6 @@ USERS: dict[str, list[dict[str, Any]]] = {
             "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}},
         }
     ],
-    # moto forgets an EventBridgeConfiguration; tests/unit/test_notifications.py has one.
     "LambdaFunctionConfigurations": [
         {
             "Id": "transitions",
@@ -103,6 +105,11 @@ class World:
         del found["ResponseMetadata"]
         return found
 
+    def set_notifications(self, configuration: Any, bucket: str = "source") -> None:
+        self.s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration=configuration, SkipDestinationValidation=True
+        )
+
     def entries(self, bucket: str = "source") -> list[str]:
         return [entry["Id"] for entry in self.notifications(bucket).get("QueueConfigurations", [])]
 
@@ -123,6 +130,8 @@ class World:
             "QueueArn": QUEUE,
             "ControlBucket": "control",
             "DefaultRule": "Enabled",
+            "EventSource": "Notification",
+            "HandoverSeconds": "600",
             "Partition": "aws",
             "Region": "us-east-1",
         }
@@ -140,7 +149,8 @@ class World:
         if physical_id:
             request["PhysicalResourceId"] = physical_id
         if kind == "Update":
-            request["OldResourceProperties"] = properties | old
+            former = properties | old
+            request["OldResourceProperties"] = {n: value for n, value in former.items() if value is not None}
         before = len(self.stack.answers)
         app.handler(request, CONTEXT)
         assert len(self.stack.answers) == before + 1
@@ -156,6 +166,7 @@ def world(monkeypatch: pytest.MonkeyPatch, cloudformation: CloudFormation) -> It
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     # Waiting is for AWS's sake and tested on its own below.
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    tell_of_eventbridge(monkeypatch)
     with mock_aws():
         app.dependencies.cache_clear()
         world = World(boto3.client("s3"), cloudformation)
@@ -514,53 +525,257 @@ def test_a_former_source_that_denies_us_does_not_hold_up_the_move(
     assert f"{IDENTIFIER} stays in the notifications of source" in note
 
 
-def test_rules_of_amazons_own_replication_are_warned_of(
-    interference: Interference, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rules = [
-        {"ID": name, "Status": status, "Priority": priority, "Filter": {}, "Destination": {"Bucket": arn}}
-        | {"DeleteMarkerReplication": {"Status": "Disabled"}}
-        for priority, (name, status, arn) in enumerate(
-            [
-                ("same", "Enabled", "arn:aws:s3:::near"),
-                ("off", "Disabled", "arn:aws:s3:::far"),
-                ("else", "Enabled", "arn:aws:s3:::elsewhere"),
-            ]
-        )
-    ]
-    interference.world.make("elsewhere")
-    configuration: Any = {"Role": "arn:aws:iam::123456789012:role/native", "Rules": rules}
-    interference.world.s3.put_bucket_replication(Bucket="source", ReplicationConfiguration=configuration)
-
-    interference.install(monkeypatch, interference.setup())
-    assert interference.world.send("Create")["Status"] == "SUCCESS"
-    (note,) = interference.notes
-    assert "Amazon S3's own replication of source has enabled rules for near" in note
+UPLOADS: dict[str, Any] = {
+    "Id": "uploads",
+    "TopicArn": "arn:aws:sns:us-east-1:123456789012:uploads",
+    "Events": ["s3:ObjectCreated:Put"],
+    "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}},
+}
 
 
-def test_an_entry_in_the_way_is_named(interference: Interference, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = interference.world
-    theirs: Any = {
-        "TopicConfigurations": [
-            {
-                "Id": "uploads",
-                "TopicArn": "arn:aws:sns:us-east-1:123456789012:uploads",
-                "Events": ["s3:ObjectCreated:Put"],
-            }
-        ]
-    }
-    world.s3.put_bucket_notification_configuration(Bucket="source", NotificationConfiguration=theirs)
-    interference.refuse(
-        "PutBucketNotificationConfiguration", 400, "InvalidArgument", "Configurations overlap."
-    )
-    interference.install(monkeypatch, interference.setup())
+def test_an_entry_in_the_way_is_named_before_s3_is_asked(world: World) -> None:
+    """moto would take it."""
+    theirs = {"TopicConfigurations": [UPLOADS]}
+    world.set_notifications(theirs)
 
     answer = world.send("Create")
 
     assert answer["Status"] == "FAILED"
-    assert "Configurations overlap." in answer["Reason"]
-    assert "uploads (arn:aws:sns:us-east-1:123456789012:uploads)" in answer["Reason"]
+    for phrase in (
+        "S3 allows no two entries that overlap",
+        "uploads (s3:ObjectCreated:Put for keys with prefix 'in/', to arn:aws:sns:us-east-1:",
+        "EventSource=EventBridge",
+        "aws s3api get-bucket-notification-configuration --bucket source",
+    ):
+        assert phrase in answer["Reason"]
     assert world.notifications() == theirs
+
+
+def test_an_entry_that_comes_into_the_way_later_is_no_hindrance_while_ours_is_right(world: World) -> None:
+    """S3 would not have let it in; whether it may stay is not for us to say."""
+    created = world.send("Create")
+    world.set_notifications({**world.notifications(), "TopicConfigurations": [UPLOADS]})
+    assert world.send("Update", created["PhysicalResourceId"])["Status"] == "SUCCESS"
+    assert world.notifications()["TopicConfigurations"] == [UPLOADS]
+
+
+def test_a_second_stack_at_the_same_bucket_is_told_which_one_is_there(world: World) -> None:
+    world.send("Create")
+    before = world.notifications()
+
+    answer = world.send("Create", NotificationId="s3-replicator-archive", QueueArn=f"{QUEUE}-of-archive")
+
+    assert answer["Status"] == "FAILED"
+    assert f"In the way: {IDENTIFIER} (" in answer["Reason"]
+    assert "Stack stack replicates from this bucket already" in answer["Reason"]
+    assert "EventSource=EventBridge" in answer["Reason"]
+    assert world.notifications() == before
+
+
+def test_a_second_stack_can_come_in_by_eventbridge(world: World) -> None:
+    world.send("Create")
+    first = world.notifications()
+    second = {"NotificationId": "s3-replicator-archive", "EventSource": "EventBridge"}
+
+    created = world.send("Create", **second)
+
+    assert created["Status"] == "SUCCESS"
+    assert world.notifications() == {**first, EVENTBRIDGE: {}}
+    assert world.send("Delete", created["PhysicalResourceId"], **second)["Status"] == "SUCCESS"
+    assert world.notifications() == {**first, EVENTBRIDGE: {}}
+
+
+# -- by EventBridge
+
+
+def test_by_eventbridge_nothing_is_put_in_beside_the_users_entries(world: World) -> None:
+    """Not even one that would overlap with ours is in the way."""
+    theirs = {**USERS, "TopicConfigurations": [UPLOADS]}
+    world.set_notifications(theirs)
+    assert world.send("Create", EventSource="EventBridge")["Status"] == "SUCCESS"
+    assert world.notifications() == {**theirs, EVENTBRIDGE: {}}
+
+
+@pytest.mark.parametrize("before", [{}, {EVENTBRIDGE: {}}], ids=["it was off", "it was on"])
+def test_eventbridge_is_never_switched_off(world: World, before: dict[str, Any]) -> None:
+    """Whoever else lives on it: the configuration does not say."""
+    world.set_notifications({**USERS, **before})
+    created = world.send("Create", EventSource="EventBridge")
+    answer = world.send("Delete", created["PhysicalResourceId"], EventSource="EventBridge")
+    assert answer["Status"] == "SUCCESS"
+    assert world.notifications() == {**USERS, EVENTBRIDGE: {}}
+
+
+def test_a_user_who_lives_on_eventbridge_keeps_it(world: World) -> None:
+    world.set_notifications({**USERS, EVENTBRIDGE: {}})
+    created = world.send("Create")
+    assert world.notifications()[EVENTBRIDGE] == {}
+    world.send("Delete", created["PhysicalResourceId"])
+    assert world.notifications() == {**USERS, EVENTBRIDGE: {}}
+
+
+def test_a_first_deployment_waits_for_nothing(
+    interference: Interference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interference.install(monkeypatch, interference.setup())
+    for source in EventSource:
+        assert interference.world.send("Create", EventSource=source)["Status"] == "SUCCESS"
+        interference.world.set_notifications(USERS)
+    assert interference.pauses == []
+
+
+@pytest.mark.parametrize(
+    ("former", "wanted"),
+    [("Notification", "EventBridge"), ("EventBridge", "Notification")],
+)
+def test_when_the_way_is_changed_both_serve_until_s3_has_followed(
+    interference: Interference, monkeypatch: pytest.MonkeyPatch, former: str, wanted: str
+) -> None:
+    world = interference.world
+    interference.install(monkeypatch, interference.setup())
+    created = world.send("Create", EventSource=former)
+    meanwhile: list[dict[str, Any]] = []
+
+    def pause(seconds: float) -> None:
+        interference.pauses.append(seconds)
+        meanwhile.append(world.notifications())
+
+    setup = BucketSetup(interference.admin(), pause, interference.notes.append)
+    interference.install(monkeypatch, setup)
+    answer = world.send(
+        "Update", created["PhysicalResourceId"], EventSource=wanted, old={"EventSource": former}
+    )
+
+    assert answer["Status"] == "SUCCESS"
+    assert answer["PhysicalResourceId"] == created["PhysicalResourceId"]
+    assert interference.pauses == [600.0]
+    [both] = meanwhile
+    assert EVENTBRIDGE in both
+    assert IDENTIFIER in [entry["Id"] for entry in both["QueueConfigurations"]]
+    assert world.entries() == ["restores"] + [IDENTIFIER] * (wanted == "Notification")
+    assert EVENTBRIDGE in world.notifications()
+    assert f"come by {wanted}" in interference.notes[0]
+
+
+def test_a_change_that_was_broken_off_is_gone_on_with(
+    interference: Interference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudFormation then says that nothing has changed; what is there says otherwise."""
+    world = interference.world
+    created = world.send("Create")
+    world.set_notifications({**world.notifications(), EVENTBRIDGE: {}})
+    interference.install(monkeypatch, interference.setup())
+    by_eventbridge = {"EventSource": "EventBridge"}
+    world.send("Update", created["PhysicalResourceId"], **by_eventbridge, old=by_eventbridge)
+    assert interference.pauses == [600.0]
+    assert world.notifications() == {**USERS, EVENTBRIDGE: {}}
+
+
+def test_a_stack_of_a_former_release_has_only_notifications(
+    interference: Interference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = interference.world
+    created = world.send("Create")
+    interference.install(monkeypatch, interference.setup())
+    old = {"EventSource": None, "HandoverSeconds": None}
+    assert world.send("Update", created["PhysicalResourceId"], old=old)["Status"] == "SUCCESS"
+    assert interference.pauses == []
+    world.send("Update", created["PhysicalResourceId"], EventSource="EventBridge", old=old)
+    assert interference.pauses == [600.0]
+
+
+def test_when_the_way_back_is_taken_meanwhile_the_change_is_refused(world: World) -> None:
+    by_eventbridge = {"EventSource": "EventBridge"}
+    created = world.send("Create", **by_eventbridge)
+    world.set_notifications({"TopicConfigurations": [UPLOADS], EVENTBRIDGE: {}})
+    answer = world.send("Update", created["PhysicalResourceId"], old=by_eventbridge)
+    assert answer["Status"] == "FAILED"
+    assert "In the way: uploads" in answer["Reason"]
+    assert world.notifications() == {"TopicConfigurations": [UPLOADS], EVENTBRIDGE: {}}
+
+
+def test_when_the_source_changes_eventbridge_is_switched_on_at_the_new_one(world: World) -> None:
+    world.make("next")
+    created = world.send("Create", EventSource="EventBridge")
+    answer = world.send(
+        "Update",
+        created["PhysicalResourceId"],
+        EventSource="EventBridge",
+        SourceBucket="next",
+        old={"EventSource": "EventBridge"},
+    )
+    assert answer["Status"] == "SUCCESS"
+    assert world.notifications("next") == {EVENTBRIDGE: {}}
+    assert world.notifications("source") == {**USERS, EVENTBRIDGE: {}}
+
+
+# -- whatever users have
+
+theirs_alone = st.sampled_from(
+    ["s3:ObjectRestore:*", "s3:LifecycleExpiration:*", "s3:LifecycleTransition", "s3:Replication:*"]
+)
+and_ours = st.sampled_from(["s3:ObjectCreated:*", "s3:ObjectRemoved:Delete", "s3:ObjectTagging:Put"])
+
+
+@st.composite
+def users_configurations(draw: st.DrawFn) -> dict[str, Any]:
+    """What a user may have there; no two entries overlap, as each has a prefix of its own."""
+    found: dict[str, Any] = {EVENTBRIDGE: {}} if draw(st.booleans()) else {}
+    for number in range(draw(st.integers(0, 4))):
+        kind, target, service = draw(
+            st.sampled_from(
+                [
+                    ("QueueConfigurations", "QueueArn", "sqs"),
+                    ("TopicConfigurations", "TopicArn", "sns"),
+                    ("LambdaFunctionConfigurations", "LambdaFunctionArn", "lambda"),
+                ]
+            )
+        )
+        rules = [{"Name": "prefix", "Value": f"{number}/"}]
+        if draw(st.booleans()):
+            rules.append({"Name": "suffix", "Value": draw(st.sampled_from([".jpg", "a+b", "%20"]))})
+        entry = {
+            "Id": f"{draw(st.sampled_from(['uploads', 's3-replicator-x', 'ü', 'a&b']))}-{number}",
+            target: f"arn:aws:{service}:us-east-1:123456789012:{number}",
+            "Events": draw(st.lists(theirs_alone | and_ours, min_size=1, max_size=3, unique=True)),
+            "Filter": {"Key": {"FilterRules": rules}},
+        }
+        found.setdefault(kind, []).append(entry)
+    return found
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(users_configurations(), st.lists(st.sampled_from(EventSource), min_size=1, max_size=3))
+def test_created_updated_and_deleted_a_stack_leaves_everything_as_it_was(
+    world: World, theirs: dict[str, Any], ways: list[EventSource]
+) -> None:
+    """EventBridge alone may be on that was not."""
+    world.set_notifications(theirs)
+    physical_id = IDENTIFIER
+    for number, way in enumerate(ways):
+        changes: dict[str, Any] = {"EventSource": way}
+        if number == 0:
+            world.send("Create", **changes)
+        else:
+            world.send("Update", physical_id, **changes, old={"EventSource": ways[number - 1]})
+        # Refused or not.
+        assert others(world.notifications()) == others(theirs)
+    assert world.send("Delete", physical_id, EventSource=ways[-1])["Status"] == "SUCCESS"
+    left = world.notifications()
+    if EventSource.EVENTBRIDGE in ways:
+        assert left.pop(EVENTBRIDGE) == {}
+        theirs = {kind: value for kind, value in theirs.items() if kind != EVENTBRIDGE}
+    assert left == theirs
+
+
+def others(configuration: dict[str, Any]) -> dict[str, Any]:
+    """All entries but ours."""
+    kept = {
+        kind: [entry for entry in entries if entry["Id"] != IDENTIFIER]
+        for kind, entries in configuration.items()
+        if kind != EVENTBRIDGE
+    }
+    return {kind: entries for kind, entries in kept.items() if entries}
 
 
 class Raced(BucketAdmin):

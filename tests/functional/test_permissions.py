@@ -16,6 +16,8 @@ import pytest
 from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
+from s3replicator.decisions.stamp import Stamp
+from s3replicator.decisions.versions import VersionRef
 from tests.conftest import set_environment
 from tests.functional import jobs
 from tests.functional.conftest import count_small_objects_as_large
@@ -32,10 +34,36 @@ ROLES: Final = {
 }
 JOB_ROLES: Final = {"survey": "SurveyRole", "backfill": "BackfillRole"}
 
-LISTING: Final = {
+OF_BUCKETS: Final = {
     "ListObjectVersions": "s3:ListBucketVersions",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "ListObjectsV2": "s3:ListBucket",
+    "HeadBucket": "s3:ListBucket",
+    "GetBucketVersioning": "s3:GetBucketVersioning",
+    "GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+    "GetBucketOwnershipControls": "s3:GetBucketOwnershipControls",
+    "GetBucketReplication": "s3:GetReplicationConfiguration",
+    "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+}
+
+#: The key of objects that a KMS key encrypts.
+ENCRYPTED: Final = "encrypted"
+BY_KMS: Final[dict[str, Any]] = {
+    "ServerSideEncryption": "aws:kms",
+    "SSEKMSKeyId": "arn:aws:kms:us-east-1:123456789012:key/1111aaaa-22bb-33cc-44dd-555555eeeeee",
+}
+TO_ANOTHER_ACCOUNT: Final[dict[str, Any]] = {
+    "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+    "Destination": {
+        "Bucket": f"arn:aws:s3:::{ONE}",
+        "Account": "210987654321",
+        "AccessControlTranslation": {"Owner": "Destination"},
+        "EncryptionConfiguration": {
+            "ReplicaKmsKeyID": "arn:aws:kms:us-east-1:123456789012:key/6666ffff-77aa-88bb-99cc-000000dddddd"
+        },
+        "Metrics": {"Status": "Enabled", "EventThreshold": {"Minutes": 15}},
+        "ReplicationTime": {"Status": "Enabled", "Time": {"Minutes": 15}},
+    },
 }
 
 #: An action on a kind of resource.
@@ -52,21 +80,13 @@ UNUSED: Final[dict[Grant, str]] = {
     ("s3:ListBucket", "control bucket"): MISSING_IS_404,
     ("s3:GetObjectRetention", "source object"): LOCK_IN_HEAD,
     ("s3:GetObjectLegalHold", "source object"): LOCK_IN_HEAD,
+    ("s3:GetObjectRetention", "destination object"): LOCK_IN_HEAD,
+    ("s3:GetObjectLegalHold", "destination object"): LOCK_IN_HEAD,
     ("sqs:ReceiveMessage", "own queue"): BY_LAMBDA,
     ("sqs:DeleteMessage", "own queue"): BY_LAMBDA,
     ("sqs:GetQueueAttributes", "own queue"): BY_LAMBDA,
     ("logs:CreateLogStream", "log"): BY_LAMBDA_LOGS,
     ("logs:PutLogEvents", "log"): BY_LAMBDA_LOGS,
-}
-#: Beside those above, of the functions that copy a replica again whose source is gone.
-UNUSED_OF_COPIES: Final[dict[Grant, str]] = {
-    ("s3:GetObjectRetention", "destination object"): LOCK_IN_HEAD,
-    ("s3:GetObjectLegalHold", "destination object"): LOCK_IN_HEAD,
-}
-EXCUSED: Final = {
-    "replicate": UNUSED,
-    "replicate_large": UNUSED | UNUSED_OF_COPIES,
-    "retry": UNUSED | UNUSED_OF_COPIES,
 }
 
 
@@ -75,8 +95,13 @@ def needed(call: ApiCall) -> Iterator[Grant]:
     arguments = call.arguments
     if call.service == "s3":
         yield from _needed_of_s3(call.operation, arguments)
+        yield from _needed_of_kms(call.operation, arguments)
     elif call.service == "dynamodb":
         yield f"dynamodb:{call.operation}", "ledger index" if "IndexName" in arguments else "ledger"
+    elif call.service == "kms":
+        yield f"kms:{call.operation}", "destination keys"
+    elif call.service == "events":
+        yield f"events:{call.operation}", "event bus"
     else:
         queue = arguments["QueueUrl"].rpartition("/")[2]
         yield f"sqs:{call.operation.removesuffix('Batch')}", f"{queue} queue"
@@ -94,8 +119,10 @@ def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
         case "PutObjectRetention" | "PutObjectLegalHold":
             # These two are the same for any version.
             yield f"s3:{operation}", f"{where} object"
-        case "ListObjectVersions" | "ListMultipartUploads" | "ListObjectsV2":
-            yield LISTING[operation], f"{where} bucket"
+        case _ if operation in OF_BUCKETS:
+            yield OF_BUCKETS[operation], f"{where} bucket"
+        case "PutObject" | "CreateMultipartUpload" | "CompleteMultipartUpload" if where == "destination":
+            yield from _write(arguments)
         case "PutObject":
             yield "s3:PutObject", f"{where} object"
         case "CopyObject":
@@ -110,8 +137,6 @@ def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
                 ("s3:PutObjectAnnotation", "destination object"),
             }
             yield from _write(arguments)
-        case "CreateMultipartUpload" | "CompleteMultipartUpload":
-            yield from _write(arguments)
         case "UploadPartCopy":
             yield "s3:GetObjectVersion", f"{_side(_copied_bucket(arguments))} object"
             yield "s3:PutObject", "destination object"
@@ -123,6 +148,24 @@ def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
             yield f"s3:DeleteObject{version}", f"{where} object"
         case _:
             raise AssertionError(f"which permission does {operation} need?")
+
+
+def _needed_of_kms(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
+    """The permissions that S3 needs of whoever asks it for this, with the keys of an encrypted object.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    if arguments.get("Key") != ENCRYPTED:
+        return
+    match operation:
+        case "HeadObject" if "ChecksumMode" in arguments:
+            yield "kms:Decrypt", f"{_side(arguments['Bucket'])} keys"
+        case "CopyObject" | "UploadPartCopy":
+            yield "kms:Decrypt", f"{_side(_copied_bucket(arguments))} keys"
+    if "SSEKMSKeyId" in arguments:
+        yield "kms:GenerateDataKey", "destination keys"
+    if operation in ("UploadPartCopy", "CompleteMultipartUpload"):
+        yield "kms:Decrypt", "destination keys"
 
 
 def _side(bucket: str) -> str:
@@ -139,6 +182,7 @@ def _write(arguments: dict[str, Any]) -> Iterator[Grant]:
     yield "s3:PutObject", "destination object"
     for name, action in (
         ("Tagging", "s3:PutObjectTagging"),
+        ("ACL", "s3:PutObjectAcl"),
         ("ObjectLockMode", "s3:PutObjectRetention"),
         ("ObjectLockLegalHoldStatus", "s3:PutObjectLegalHold"),
     ):
@@ -147,7 +191,12 @@ def _write(arguments: dict[str, Any]) -> Iterator[Grant]:
 
 
 def granted(role: str, own_queue: str) -> Iterator[Grant]:
-    for policy in TEMPLATE["Resources"][role]["Properties"]["Policies"]:
+    attached = [
+        resource["Properties"]
+        for resource in TEMPLATE["Resources"].values()
+        if resource["Type"] == "AWS::IAM::Policy" and {"Ref": role} in resource["Properties"]["Roles"]
+    ]
+    for policy in [*TEMPLATE["Resources"][role]["Properties"]["Policies"], *attached]:
         for statement in policy["PolicyDocument"]["Statement"]:
             for resource in _listed(statement["Resource"]):
                 place = _place(resource)
@@ -163,6 +212,9 @@ def _listed(value: Any) -> list[Any]:
 def _place(resource: Any) -> str:
     text = str(resource)
     places = {
+        r"SourceKmsKeys": "source keys",
+        r"ReplicaKmsKeys": "destination keys",
+        r"event-bus": "event bus",
         r"DestinationObjectArns": "destination object",
         r"DestinationBucketArns": "destination bucket",
         r"\$\{SourceBucket\}/\*": "source object",
@@ -233,15 +285,55 @@ def follow_changes(world: World, function: str) -> None:
     world.deliver(world.event("ObjectAcl:Put", "followed", version_id), to=function)
 
 
-def replay_below_what_is_gone(world: World, size: int) -> None:
+def replay_below_what_is_gone(world: World, size: int, key: str = "replayed", **written: Any) -> None:
     """A late version, and above it one of which only the replica is left: that is copied again."""
-    late, gone = world.put("replayed", b"late"), world.put("replayed", bytes(size), Tagging="k=v")
+    late, gone = world.put(key, b"late", **written), world.put(key, bytes(size), Tagging="k=v", **written)
     world.deliver(gone)
     world.drain()
     world.purge(gone)
     world.deliver(late)
     world.drain()
-    assert world.versions("replayed") == ["\0" * size, "late"]
+    assert world.versions(key) == ["\0" * size, "late"]
+
+
+def replicate_encrypted(world: World, function: str) -> None:
+    """By KMS, into a bucket whose owner gets the replicas; and what is late is told of."""
+    world.rules(TO_ANOTHER_ACCOUNT)
+    world.deliver(world.put(ENCRYPTED, **BY_KMS), to=function)
+    world.deliver(world.put(ENCRYPTED, bytes(6 * 1024**2), **BY_KMS), to=function)
+    world.drain()
+    late = world.put("late")
+    late["Records"][0]["eventTime"] = "2026-01-01T00:00:00Z"
+    world.deliver(late, to=function)
+    with faults(Fault("CopyObject", status=403, code="AccessDenied")):
+        world.deliver(world.put("denied"), to=function)
+    assert {row.status for row in world.rows(ENCRYPTED)} == {"COMPLETED"}
+
+
+def bring_changes_of_a_replica_back(world: World, function: str) -> None:
+    """The replica, by its stamp, is in our source, and the version it was made of at the destination."""
+    world.rules({"SourceSelectionCriteria": {"ReplicaModifications": {"Status": "Enabled"}}})
+    origin = world.s3.put_object(Bucket=ONE, Key="synced", Body=b"content")["VersionId"]
+    stamp = Stamp.of(VersionRef(ONE, "synced", origin), "nonce", SOURCE, "synced")
+    replica = world.put("synced", Metadata=stamp.metadata())
+    changed = world.tag(replica, k="v")
+    version_id = world.version_of(replica)
+    world.s3.put_object_acl(Bucket=SOURCE, Key="synced", VersionId=version_id, ACL="public-read")
+    world.deliver(changed, to=function)
+    world.deliver(world.event("ObjectAcl:Put", "synced", version_id), to=function)
+    assert world.tags("synced", origin) == {"k": "v"}
+
+
+def replay_encrypted(world: World, size: int) -> None:
+    world.rules(TO_ANOTHER_ACCOUNT)
+    replay_below_what_is_gone(world, size, ENCRYPTED, **BY_KMS)
+
+
+def check_the_deployment(world: World) -> None:
+    """With all that it looks at, and a bucket that replicates markers and follows ACLs."""
+    world.rules(TO_ANOTHER_ACCOUNT, {"DeleteMarkerReplication": {"Status": "Enabled"}})
+    world.put("object")
+    world.check()
 
 
 def settle_by_hand(world: World) -> None:
@@ -285,8 +377,12 @@ def asked() -> dict[str, set[Grant]]:
     runs += [partial(discard_an_upload, function=name) for name in ("replicate_large", "retry")]
     runs += [partial(take_the_fast_path_elsewhere, function=name) for name in ROLES]
     runs += [partial(follow_changes, function=name) for name in ROLES]
-    runs += [partial(replay_below_what_is_gone, size=size) for size in (1, 6 * 1024**2)]
-    runs += [settle_by_hand, run_jobs]
+    for replay in (replay_below_what_is_gone, replay_encrypted):
+        runs += [partial(replay, size=size) for size in (1, 6 * 1024**2)]
+    runs += [partial(replicate_encrypted, function=name) for name in ROLES]
+    # The large lane hears of no such change.
+    runs += [partial(bring_changes_of_a_replica_back, function=name) for name in ("replicate", "retry")]
+    runs += [check_the_deployment, settle_by_hand, run_jobs]
     for run in runs:
         with pytest.MonkeyPatch.context() as patch, mock_aws():
             set_environment(patch)
@@ -309,7 +405,7 @@ def test_a_function_is_granted_exactly_what_it_asks_for(function: str, asked: di
     grants = set(granted(ROLES[function], own))
 
     assert wanted - grants == set(), "called, and not granted"
-    excused = set(EXCUSED[function])
+    excused = set(UNUSED)
     assert grants - wanted - excused == set(), "granted, and never called"
     assert excused - grants == set(), "excused, and not even granted"
 
@@ -320,11 +416,16 @@ def test_a_function_of_jobs_is_granted_exactly_what_it_asks_for(
 ) -> None:
     wanted = asked[function]
     if function == "backfill":
-        # The engine is that of the retry function, without its queue and its sweep.
-        own = {("sqs:ChangeMessageVisibility", "dead-letter queue"), ("dynamodb:Query", "ledger index")}
+        # The engine is that of the retry function, without its queue and its sweep; and what a job does is in
+        # its report, and told of nowhere else.
+        own = {
+            ("sqs:ChangeMessageVisibility", "dead-letter queue"),
+            ("dynamodb:Query", "ledger index"),
+            ("events:PutEvents", "event bus"),
+        }
         wanted |= asked["retry"] - own
     grants = set(granted(JOB_ROLES[function], ""))
 
     assert wanted - grants == set(), "called, and not granted"
-    excused = set(UNUSED | UNUSED_OF_COPIES)
+    excused = set(UNUSED)
     assert grants - wanted - excused == set(), "granted, and never called"

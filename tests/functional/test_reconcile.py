@@ -1,12 +1,23 @@
 """Both sides compared with the ledger: what is wrong is found, put right, or only told of."""
 
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
 
 import pytest
 
+from functions.backfill.app import Unfinished
+from s3replicator.adapters.runtime import SystemClock
+from s3replicator.decisions.ledger import Head, Lease, LedgerKey
+from s3replicator.ports import Granted
 from tests.functional import jobs
+from tests.functional.faults import Fault, faults, no_faults
 from tests.functional.jobs import Run
-from tests.functional.world import ONE, SOURCE, TABLE, World
+from tests.functional.passing_time import let_time_pass
+from tests.functional.test_disorder import expire_lease
+from tests.functional.world import ONE, SOURCE, TABLE, TWO, World
 
 MARKERS: dict[str, Any] = {"DeleteMarkerReplication": {"Status": "Enabled"}}
 
@@ -41,6 +52,16 @@ def test_a_deep_look_at_what_is_in_order_writes_nothing(one: World) -> None:
     done = reconcile(one, Deep=True)
     assert done.tasks == []
     assert done.writes() == []
+
+
+def test_a_deep_look_at_many_keys_takes_few_batches(one: World) -> None:
+    """A batch costs two state transitions, however little is in it."""
+    for number in range(20):
+        one.deliver(one.put(f"small-{number}"))
+    done = reconcile(one, Deep=True)
+    assert done.batches == 1
+    # Three of one key, one and its marker of another.
+    assert done.summary["survey"]["selected"] == done.summary["survey"]["versions"] == 20 + 3 + 2
 
 
 def test_what_events_missed_is_copied(one: World) -> None:
@@ -194,6 +215,346 @@ def test_tags_that_differ(one: World) -> None:
     assert found(reconcile(one, "dry", Deep=True, DryRun=True)) == [("key", "Different", "SKIPPED")]
     assert found(reconcile(one, "deep", Deep=True)) == [("key", "Different", "SUCCEEDED")]
     assert one.tags("key", str(one.rows("key")[-1].replica)) == {"colour": "red"}
+
+
+def test_tags_that_somebody_changed_at_the_replica(one: World) -> None:
+    """Scenario 193."""
+    one.deliver(one.put("tagged", Tagging="colour=red"))
+    replica = str(one.row("tagged").replica)
+    tags = {"TagSet": [{"Key": "colour", "Value": "green"}]}
+    one.s3.put_object_tagging(Bucket=ONE, Key="tagged", VersionId=replica, Tagging=tags)
+    assert found(reconcile(one, "dry", Deep=True, DryRun=True)) == [("tagged", "Different", "SKIPPED")]
+    assert one.tags("tagged", replica) == {"colour": "green"}
+    assert found(reconcile(one, "deep", Deep=True)) == [("tagged", "Different", "SUCCEEDED")]
+    assert one.tags("tagged", replica) == {"colour": "red"}
+
+
+# -- locks that differ
+
+DAY: Final = timedelta(days=1)
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-configure.html; moto refuses nothing.
+LOCKED: Final[Any] = {
+    "status": 403,
+    "code": "AccessDenied",
+    "message": "Access Denied because object protected by object lock.",
+}
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A version at the source and its replica, both retained until ``until``."""
+
+    world: World
+    version: str
+    replica: str
+    until: datetime
+
+    def retain(self, bucket: str, mode: str, until: datetime) -> Self:
+        retention = {"Mode": mode, "RetainUntilDate": until}
+        self.world.s3.put_object_retention(**self._of(bucket), Retention=retention)
+        return self
+
+    def hold(self, bucket: str, status: str) -> Self:
+        self.world.s3.put_object_legal_hold(**self._of(bucket), LegalHold={"Status": status})
+        return self
+
+    def lock(self, bucket: str = ONE) -> tuple[str, datetime, str]:
+        """Mode, until when, and whether it is held."""
+        told = self.world.s3.head_object(**self._of(bucket))
+        held = told.get("ObjectLockLegalHoldStatus", "OFF")
+        return told["ObjectLockMode"], told["ObjectLockRetainUntilDate"], held
+
+    def _of(self, bucket: str) -> dict[str, str]:
+        version = self.version if bucket == SOURCE else self.replica
+        return {"Bucket": bucket, "Key": "locked", "VersionId": version}
+
+
+@pytest.fixture
+def locked(world: World) -> Locked:
+    world.rules(MARKERS)
+    event = world.put("locked")
+    world.deliver(event)
+    until = datetime.now(UTC).replace(microsecond=0) + 30 * DAY
+    made = Locked(world, world.version_of(event), str(world.row("locked").replica), until)
+    # moto asks for a checksum of a copy that is locked, as S3 does of an upload only.
+    for bucket in (SOURCE, ONE):
+        made.retain(bucket, "GOVERNANCE", until)
+    assert made.lock() == made.lock(SOURCE) == ("GOVERNANCE", until, "OFF")
+    return made
+
+
+#: What is done by hand, and what the replica has after a deep reconcile.
+CHANGES: Final[dict[str, Callable[[Locked], Any]]] = {
+    "extended at the source": lambda it: it.retain(SOURCE, "GOVERNANCE", it.until + DAY),
+    "made stricter at the source": lambda it: it.retain(SOURCE, "COMPLIANCE", it.until),
+    "shortened at the replica": lambda it: it.retain(ONE, "GOVERNANCE", it.until - DAY),
+    "held at the source": lambda it: it.hold(SOURCE, "ON"),
+    "let go of at the source": lambda it: it.hold(SOURCE, "ON").hold(ONE, "ON").hold(SOURCE, "OFF"),
+    "let go of at the replica": lambda it: it.hold(SOURCE, "ON").hold(ONE, "ON").hold(ONE, "OFF"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_lock_that_differs(locked: Locked, change: Callable[[Locked], Any]) -> None:
+    """Scenario 116: S3 sends no event of a legal hold."""
+    change(locked)
+    before = locked.lock()
+    assert reconcile(locked.world).tasks == []
+
+    dry = reconcile(locked.world, "dry", Deep=True, DryRun=True)
+    assert found(dry) == [("locked", "Different", "SKIPPED")]
+    assert dry.writes() == []
+    assert locked.lock() == before
+
+    assert found(reconcile(locked.world, "deep", Deep=True)) == [("locked", "Different", "SUCCEEDED")]
+    assert locked.lock() == locked.lock(SOURCE)
+    again = reconcile(locked.world, "again", Deep=True)
+    assert again.tasks == []
+    assert again.writes() == []
+
+
+#: A lock at the destination that the source never had: its owner's, or the bucket's default.
+OWN: Final[dict[str, Callable[[Locked], Any]]] = {
+    "held": lambda it: it.hold(ONE, "ON"),
+    "never held": lambda it: it.hold(ONE, "OFF"),
+}
+
+
+@pytest.mark.parametrize("change", OWN.values(), ids=OWN)
+def test_a_lock_of_the_destination_alone_is_left(locked: Locked, change: Callable[[Locked], Any]) -> None:
+    change(locked)
+    before = locked.lock()
+    done = reconcile(locked.world, Deep=True)
+    assert done.tasks == []
+    assert done.writes() == []
+    assert locked.lock() == before
+
+
+def test_a_retention_of_the_destination_alone_is_left(one: World) -> None:
+    replica = str(one.rows("key")[-1].replica)
+    retention = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(UTC) + DAY}
+    one.s3.put_object_retention(Bucket=ONE, Key="key", VersionId=replica, Retention=retention)
+    assert reconcile(one, Deep=True).tasks == []
+
+
+@pytest.mark.parametrize("mode", ["GOVERNANCE", "COMPLIANCE"])
+def test_a_retention_that_cannot_be_shortened(locked: Locked, mode: str) -> None:
+    """It ends, and says why; no role may bypass governance, and nobody may shorten compliance."""
+    locked.retain(ONE, mode, locked.until + DAY)
+    before = locked.lock()
+    for job in ("first", "second"):
+        with faults(Fault("PutObjectRetention", times=99, **LOCKED)):
+            done = reconcile(locked.world, job, Deep=True)
+        assert found(done) == [("locked", "Different", "FAILED")]
+        assert done.tasks[0]["version"] == locked.version
+        assert done.tasks[0]["reason"] == "DstObjectLocked"
+        assert "protected by object lock" in done.tasks[0]["detail"]
+        assert done.summary["statuses"] == {"SUCCEEDED": 0, "FAILED": 1, "SKIPPED": 0, "PENDING": 0}
+        assert done.count("PutObjectRetention") == 1
+    assert locked.lock() == before
+    # The version itself is where it belongs: there is nothing to be tried again.
+    assert locked.world.at_rest("locked")
+    assert locked.world.row("locked").status == "COMPLETED"
+    assert locked.world.parked() == []
+
+
+def test_what_is_refused_keeps_nothing_else_from_being_put_right(locked: Locked) -> None:
+    """Neither the hold nor the tags of the version, nor another version of its key."""
+    world, named = locked.world, {"Bucket": SOURCE, "Key": "locked"}
+    world.deliver(world.put("locked", b"newer"))
+    newer = world.rows("locked")[-1]
+    world.s3.put_object_tagging(**named, Tagging={"TagSet": [{"Key": "a", "Value": "newer"}]})
+    locked.retain(ONE, "COMPLIANCE", locked.until + DAY)
+    locked.hold(SOURCE, "ON")
+
+    with faults(Fault("PutObjectRetention", times=99, **LOCKED)):
+        done = reconcile(world, Deep=True)
+
+    assert sorted((task["status"], task.get("reason")) for task in done.tasks) == [
+        ("FAILED", "DstObjectLocked"),
+        ("SUCCEEDED", None),
+    ]
+    assert locked.lock() == ("COMPLIANCE", locked.until + DAY, "ON")
+    assert world.tags("locked", str(newer.replica)) == {"a": "newer"}
+
+
+def test_each_version_is_told_of_with_its_own_reason(locked: Locked) -> None:
+    world = locked.world
+    world.deliver(world.put("locked", b"newer"))
+    world.s3.put_object_tagging(Bucket=SOURCE, Key="locked", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    locked.retain(ONE, "COMPLIANCE", locked.until + DAY)
+    refused = Fault("PutObjectTagging", status=403, code="AccessDenied", times=99)
+    with faults(Fault("PutObjectRetention", times=99, **LOCKED), refused):
+        done = reconcile(world, Deep=True)
+    assert {task["version"] == locked.version: task["reason"] for task in done.tasks} == {
+        True: "DstObjectLocked",
+        False: "DstPutTaggingNotPermitted",
+    }
+
+
+def test_what_could_not_be_put_right_for_a_moment_is_no_success(one: World) -> None:
+    """The replica is there, so the ledger calls its version COMPLETED; its tags are still the former ones."""
+    one.s3.put_object_tagging(
+        Bucket=SOURCE, Key="key", Tagging={"TagSet": [{"Key": "colour", "Value": "red"}]}
+    )
+    with faults(Fault("PutObjectTagging", status=503, code="SlowDown", times=99)):
+        done = reconcile(one, Deep=True)
+    assert found(done) == [("key", "Different", "FAILED")]
+    assert done.tasks[0]["reason"] == "Throttled"
+    assert found(reconcile(one, "again", Deep=True)) == [("key", "Different", "SUCCEEDED")]
+
+
+# -- repairs that take longer, and others at work
+
+
+SLOW: Final[Any] = {"status": 503, "code": "SlowDown", "times": 9}
+
+
+def statuses(world: World) -> list[str]:
+    told = [line for name in jobs.names(world, "jobs/job/results/") for line in jobs.lines(world, name)]
+    return [task["status"] for task in told]
+
+
+def put_in_wrong_order(world: World) -> None:
+    first = world.rows("key")[0]
+    source = {"Bucket": ONE, "Key": "key", "VersionId": first.replica}
+    again = world.s3.copy_object(Bucket=ONE, Key="key", CopySource=source)
+    pretend(world, first.replica, again["VersionId"])
+
+
+def write_over(world: World) -> None:
+    world.s3.put_object(Bucket=ONE, Key="key", Body=b"altered")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "finding"),
+    [
+        (put_in_wrong_order, "WrongOrder"),
+        (write_over, "Overwritten"),
+        (lambda world: remove_replica(world, "key", 2), "Lost"),
+        (lambda world: world.put("key", b"2"), "Missing"),
+    ],
+    ids=["wrong order", "written over", "lost", "missing"],
+)
+def test_a_repair_that_is_delayed_is_pending_until_it_is_done(
+    one: World, spoil: Callable[[World], Any], finding: str
+) -> None:
+    """The ledger calls a version COMPLETED that has been copied, wherever the copy lies."""
+    spoil(one)
+    seen: list[list[str]] = []
+
+    def between() -> None:
+        """Before the report is begun, and whenever it has looked."""
+        seen.append(statuses(one))
+        if len(seen) > 1:
+            with no_faults():
+                let_time_pass(one, rounds=1)
+
+    with faults(Fault("CopyObject", **SLOW)):
+        done = reconcile(one, RestoreLost=True, between=between)
+
+    assert seen[:2] == [["PENDING"], ["PENDING"]]
+    assert found(done) == [("key", finding, "SUCCEEDED")]
+    assert one.content("key") == "2"
+    assert one.at_rest("key")
+    assert reconcile(one, "again", RestoreLost=True).tasks == []
+
+
+def test_a_missing_version_that_is_refused_is_a_failure(one: World) -> None:
+    one.put("new")
+    with faults(Fault("CopyObject", status=403, code="AccessDenied", times=9)):
+        done = reconcile(one)
+    assert found(done) == [("new", "Missing", "FAILED")]
+    assert done.tasks[0]["reason"] == "DstPutObjectNotPermitted"
+    assert done.summary["statuses"]["FAILED"] == 1
+    assert len(one.parked()) == 1
+
+
+def test_a_missing_version_that_cannot_be_copied_is_told_of(one: World) -> None:
+    one.put("archived", StorageClass="GLACIER")
+    done = reconcile(one)
+    assert found(done) == [("archived", "Missing", "SKIPPED")]
+    assert done.tasks[0]["reason"] == "SrcObjectNotEligible"
+    assert one.versions("archived") == []
+    # From then on it is no news.
+    assert reconcile(one, "again").tasks == []
+
+
+def hold(world: World, key: LedgerKey) -> Head:
+    """Another worker does."""
+    now = SystemClock().now()
+    answer = world.ledger.lease(
+        key, f"{SOURCE}/{key.key}", None, lease=Lease("another", now + 60), intent=None, now=now
+    )
+    assert isinstance(answer, Granted)
+    return answer.head
+
+
+def let_go(world: World, key: LedgerKey, head: Head) -> None:
+    world.ledger.write(key, "another", replace(head, lease=None))
+
+
+@pytest.mark.parametrize("kind", ["reconcile", "backfill"])
+def test_a_key_that_is_held_at_one_destination_is_told_of_at_both(world: World, kind: str) -> None:
+    """What was put right at the other one while this one was waited for is not found again."""
+    world.rules(MARKERS, {"Destination": {"Bucket": f"arn:aws:s3:::{TWO}"}, **MARKERS})
+    world.deliver(world.put("key"))
+    for bucket in (ONE, TWO):
+        world.s3.delete_object(Bucket=bucket, Key="key", VersionId=world.row("key", bucket).replica)
+    request: dict[str, Any] = {"Kind": kind, "RestoreLost": True}
+    jobs.survey(world, "job", request)
+    [name] = jobs.names(world, "jobs/job/batches/")
+    key = LedgerKey(TWO, "key")
+    head = hold(world, key)
+    with pytest.raises(Unfinished):
+        jobs.invoke(world, "backfill", {"job": "job", "batch": name})
+    let_go(world, key, head)
+
+    done = jobs.run(world, "job", **request)
+
+    told = sorted((task["destination"], task["status"]) for task in done.tasks)
+    assert told == [(ONE, "SUCCEEDED"), (TWO, "SUCCEEDED")]
+    assert (world.versions("key"), world.versions("key", TWO)) == (["content"], ["content"])
+
+
+@pytest.mark.parametrize("dry", [True, False], ids=["dry", "repairing"])
+def test_a_key_that_somebody_is_at_work_on_is_not_judged(one: World, dry: bool) -> None:
+    """Between the copy and its row everything looks wrong."""
+    event = one.put("key", b"3")
+    with faults(Fault("PutItem", status=500, code="InternalServerError", times=99)):
+        one.deliver(event)
+    assert one.ledger_head("key").lease is not None
+    assert one.versions("key")[0] == "3"
+
+    request: dict[str, Any] = {"Kind": "reconcile", "DryRun": dry}
+    jobs.survey(one, "job", request)
+    [name] = jobs.names(one, "jobs/job/batches/")
+    with pytest.raises(Unfinished):
+        jobs.invoke(one, "backfill", {"job": "job", "batch": name})
+
+    expire_lease(one)
+    one.deliver(event)
+    one.drain()
+    assert jobs.run(one, "job", **request).tasks == []
+    assert one.versions("key") == ["3", "2", "1", "0"]
+
+
+def test_workers_of_one_batch_lose_no_finding_of_each_other(one: World) -> None:
+    """The ones of an execution that was stopped work on. What one has put right, no other finds."""
+    keys = [f"new-{number:02}" for number in range(12)]
+    for key in keys:
+        for number in range(3):
+            one.put(key, str(number).encode())
+    jobs.survey(one, "job", {"Kind": "reconcile"})
+    batches = jobs.names(one, "jobs/job/batches/")
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda name: jobs.work(one, "job", name), batches * 2))
+
+    done = jobs.run(one, "job", Kind="reconcile")
+
+    assert found(done) == sorted((key, "Missing", "SUCCEEDED") for key in keys for _ in range(3))
+    assert done.summary["findings"] == {"Missing": 36}
+    assert [one.versions(key) for key in keys] == [["2", "1", "0"]] * 12
 
 
 def test_uploads_that_nobody_goes_on_with(one: World) -> None:

@@ -46,7 +46,12 @@ NEED_A_STACK = [
     ["breaker", "close", "--yes"],
     ["config", "history"],
     ["config", "rollback", "version"],
+    ["config", "explain", f"s3://{SOURCE}/key"],
+    ["config", "diff", "current", "current"],
     *([kind, name, *given] for kind in ("backfill", "reconcile") for name, given in JOB_COMMANDS.items()),
+    ["check"],
+    ["policy", "destination", "bucket"],
+    ["policy", "key", "key"],
     ["failed", "list"],
     ["failed", "count"],
     ["failed", "retry", "--all"],
@@ -64,8 +69,9 @@ def s3rctl(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 def test_the_commands_of_this_release() -> None:
     assert {" ".join(path) for path in LEAVES} == {
-        *("status", "settle"),
+        *("status", "settle", "check", "policy destination", "policy key"),
         *("config validate", "config show", "config put", "config history", "config rollback"),
+        *("config explain", "config diff", "config import"),
         *(f"{kind} {name}" for kind in ("backfill", "reconcile") for name in JOB_COMMANDS),
         *("failed list", "failed count", "failed retry"),
         *("parked list", "parked show", "parked retry", "parked drop"),
@@ -98,9 +104,12 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
 
 
 WRONG = [
+    *(["policy"], ["policy", "destination"], ["policy", "key"], ["check", "bucket"]),
     *([], ["config"], ["parked"], ["breaker"], ["nonsense"], ["status"], ["settle"]),
     *(["config", "put"], ["breaker", "show", "--yes"], ["backfill"], ["backfill", "watch"]),
     *(["reconcile", "report", "a/b"], ["failed"], ["failed", "list", "--limit", "0"], ["config", "rollback"]),
+    *(["config", "explain"], ["config", "diff", "old.json"], ["config", "import"]),
+    ["config", "diff", "old.json", "new.json", "--keys", "keys.txt", "--prefix", "p"],
 ]
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from s3replicator.adapters.configuration_object import ConfigurationObject, Overtaken
 from s3replicator.decisions.configuration import OBJECT_KEY
-from tests.functional.s3rctl_tool import CACHE_SECONDS, Tool, deploy
+from tests.functional.configurations import document
+from tests.functional.s3rctl_tool import CACHE_SECONDS, Tool, deploy, sign_out
 from tests.functional.world import CONTROL, ONE, SOURCE, TWO, World
 
 
@@ -22,27 +24,31 @@ def s3rctl(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 @pytest.fixture
 def alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tool:
-    """The tool where there is no AWS, and nobody is signed in. The tests' network is closed anyway."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
+    """The tool where there is no AWS, and nobody is signed in."""
+    sign_out(monkeypatch)
     return Tool(capsys)
 
 
-def document(*buckets: str, **rule: Any) -> dict[str, Any]:
-    return {
-        "Rules": [
-            {
-                "ID": f"to-{bucket}",
-                "Priority": number,
-                "Filter": {},
-                "Status": "Enabled",
-                "DeleteMarkerReplication": {"Status": "Disabled"},
-                "Destination": {"Bucket": f"arn:aws:s3:::{bucket}"},
-                **rule,
-            }
-            for number, bucket in enumerate(buckets, start=1)
-        ]
-    }
+ACCOUNT = "arn:aws:kms:us-east-1:123456789012"
+KEY, OTHER_KEY = f"{ACCOUNT}:key/0d2f6b1e", f"{ACCOUNT}:key/77aa01bc"
+
+
+def encrypted(*keys: str) -> dict[str, Any]:
+    """For each key a rule that encrypts replicas with it."""
+    rules = [
+        document(
+            ONE,
+            ID=f"with-{number}",
+            Priority=number,
+            SourceSelectionCriteria={"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+            Destination={
+                "Bucket": f"arn:aws:s3:::{ONE}",
+                "EncryptionConfiguration": {"ReplicaKmsKeyID": key},
+            },
+        )["Rules"][0]
+        for number, key in enumerate(keys)
+    ]
+    return {"Rules": rules}
 
 
 @pytest.fixture
@@ -79,12 +85,96 @@ def test_a_valid_file_is_summed_up(alone: Tool, file: Path) -> None:
         "enabled": False,
         "priority": 2,
         "prefix": "in/",
+        "keyNames": {
+            "matchAnyPrefix": [],
+            "matchAnySuffix": [],
+            "matchAnySubstring": [],
+            "excludePrefix": [],
+            "excludeSuffix": [],
+        },
         "tags": [{"key": "team", "value": "a"}],
+        "largerThan": None,
+        "smallerThan": None,
+        "storageClasses": [],
         "deleteMarkers": False,
+        "encryptedWithKms": False,
+        "replicaModifications": False,
         "destination": "others",
+        "account": None,
+        "ownerOverride": False,
         "storageClass": None,
+        "kmsKey": None,
+        "metrics": False,
+        "timeControl": False,
+        "keyTransform": {"stripPrefix": "", "addPrefix": ""},
         "lateVersions": "Replay",
         "versionDeletesPerHour": None,
+    }
+
+
+def test_the_table_has_columns_for_what_is_used(alone: Tool, file: Path) -> None:
+    usual = ["RULE", "STATUS", "PRIORITY", "PREFIX", "DELETE MARKERS", "DESTINATION"]
+    plain = alone("config", "validate", str(file)).out.splitlines()[1]
+    assert re.split("  +", plain) == usual
+    key = "arn:aws:kms:eu-west-1:123456789012:key/0d2f6b1e"
+    file.write_text(
+        json.dumps(
+            document(
+                "replicas",
+                Filter={"And": {"Prefix": "in/", "Tags": [{"Key": "team", "Value": "a"}]}},
+                SourceSelectionCriteria={
+                    "SseKmsEncryptedObjects": {"Status": "Enabled"},
+                    "ReplicaModifications": {"Status": "Enabled"},
+                },
+                Destination={
+                    "Bucket": "arn:aws:s3:::replicas",
+                    "StorageClass": "STANDARD_IA",
+                    "Account": "123456789012",
+                    "AccessControlTranslation": {"Owner": "Destination"},
+                    "EncryptionConfiguration": {"ReplicaKmsKeyID": key},
+                    "ReplicationTime": {"Status": "Enabled", "Time": {"Minutes": 15}},
+                    "Metrics": {"Status": "Enabled", "EventThreshold": {"Minutes": 15}},
+                },
+                Extensions={
+                    "KeyNameConstraint": {
+                        "MatchAnyPrefix": ["in/a", "in/b"],
+                        "MatchAnySuffix": [".csv"],
+                        "MatchAnySubstring": ["x"],
+                        "ExcludePrefix": ["in/ab"],
+                        "ExcludeSuffix": [".tmp"],
+                    },
+                    "ObjectSizeGreaterThanBytes": 10,
+                    "ObjectSizeLessThanBytes": 2000,
+                    "MatchAnyStorageClass": ["STANDARD"],
+                    "KeyTransform": {"StripPrefix": "in/", "AddPrefix": "eu/"},
+                    "LateVersions": "Skip",
+                    "VersionDeletes": {"Status": "Enabled", "MaxPerHour": 20},
+                },
+            )
+        )
+    )
+    _, headings, row = alone("config", "validate", str(file)).out.splitlines()
+    cells = dict(zip(re.split("  +", headings), re.split("  +", row), strict=True))
+    assert cells == {
+        "RULE": "to-replicas",
+        "STATUS": "Enabled",
+        "PRIORITY": "1",
+        "PREFIX": "in/",
+        "KEYS": "begins with 'in/a' or 'in/b'; ends in '.csv'; contains 'x';"
+        " does not begin with 'in/ab'; does not end in '.tmp'",
+        "TAGS": "team=a",
+        "SIZE": "> 10 B, < 2000 B",
+        "CLASSES": "STANDARD",
+        "DELETE MARKERS": "no",
+        "DESTINATION": "replicas",
+        "KEY THERE": "in/* -> eu/*",
+        "CLASS THERE": "STANDARD_IA",
+        "ACCOUNT": "123456789012, owns replicas",
+        "KMS KEY": key,
+        "TIME CONTROL": "15 min",
+        "REPLICA CHANGES": "yes",
+        "LATE VERSIONS": "Skip",
+        "VERSION DELETES": "20 an hour",
     }
 
 
@@ -198,7 +288,8 @@ def test_what_is_in_force_already_is_not_written_again(world: World, s3rctl: Too
     [
         (document(ONE, Status="on"), "Rules[0].Status"),
         (document(ONE, SOURCE), "Rules[1].Destination.Bucket"),
-        (document(ONE, "somewhere-else"), "Destinations"),
+        (document(ONE, "somewhere", "else"), f"Destinations={ONE},{TWO},somewhere,else first"),
+        (encrypted(KEY), f"ReplicaKmsKeys={KEY} first"),
     ],
 )
 def test_what_the_stack_cannot_do_is_refused(
@@ -210,6 +301,42 @@ def test_what_the_stack_cannot_do_is_refused(
     assert answer.code == 1
     assert told in answer.err
     assert in_force(world) == before
+
+
+@pytest.mark.parametrize(
+    ("granted", "used", "parameter"),
+    [
+        (KEY, [KEY], None),
+        (KEY, [KEY, OTHER_KEY], f"ReplicaKmsKeys={KEY},{OTHER_KEY} first"),
+        # Policies name keys: which one an alias stands for is not known here.
+        (KEY, [f"{ACCOUNT}:alias/mine"], None),
+        ("", [f"{ACCOUNT}:alias/mine"], "ReplicaKmsKeys=<the ARN of the key alias/mine> first"),
+        # Whoever is in its account may use the key that AWS manages.
+        ("", [f"{ACCOUNT}:alias/aws/s3"], None),
+    ],
+)
+def test_only_keys_that_the_stack_may_use_are_taken(
+    world: World, s3rctl: Tool, file: Path, *, granted: str, used: list[str], parameter: str | None
+) -> None:
+    deploy(world, "with-keys", {"SourceKmsKeys": OTHER_KEY, "ReplicaKmsKeys": granted})
+    file.write_text(json.dumps(encrypted(*used)))
+    answer = s3rctl("config", "put", str(file), "--stack", "with-keys")
+    if parameter is None:
+        assert (answer.code, answer.err) == (0, "")
+    else:
+        assert answer.code == 1
+        assert "Destination.EncryptionConfiguration.ReplicaKmsKeyID" in answer.err
+        assert parameter in answer.err
+
+
+def test_what_may_not_be_readable_is_said_and_put_in_force(world: World, s3rctl: Tool, file: Path) -> None:
+    deploy(world, "without-keys", {"SourceKmsKeys": "", "ReplicaKmsKeys": KEY})
+    file.write_text(json.dumps(encrypted(KEY)))
+    answer = s3rctl("config", "put", str(file), "--stack", "without-keys")
+    assert answer.code == 0
+    assert "SourceKmsKeys" in answer.err
+    told = s3rctl("config", "put", str(file), "--stack", "without-keys", "--json").json
+    assert "SourceKmsKeys" in told["warning"]
 
 
 def test_a_file_that_cannot_be_read_changes_nothing(world: World, s3rctl: Tool, tmp_path: Path) -> None:

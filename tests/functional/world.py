@@ -7,7 +7,7 @@ looks at the destinations.
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,9 +22,12 @@ import functions.replicate_large.app
 import functions.retry.app
 import functions.survey.app
 from s3replicator.adapters.ledger import INDEX, DynamoLedger
+from s3replicator.adapters.runtime import SystemDice
 from s3replicator.decisions.configuration import OBJECT_KEY
+from s3replicator.decisions.findings import Finding
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
 from s3replicator.decisions.replication_document import default_document
+from s3replicator.usecases.check_request import CheckRequest
 from tests.functional.recorder import ApiCall, Recording, recording
 
 SOURCE: Final = "source-bucket"
@@ -67,6 +70,22 @@ class Delivery:
 
     failed: list[int]
     recording: Recording
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A function that is called and answers."""
+
+    world: "World"
+    name: str
+    then: Callable[[], object] = lambda: None
+
+    def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        with recording() as recorded:
+            answer: dict[str, Any] = HANDLERS[self.name].handler(dict(event), Context(TIMEOUTS[self.name]))
+        self.world.calls[self.name] += recorded.calls
+        self.then()
+        return answer
 
 
 @dataclass
@@ -317,6 +336,11 @@ class World:
             answer: dict[str, Any] = HANDLERS["retry"].handler(event, Context(TIMEOUTS["retry"]))
         self.calls["retry"] += recorded.calls
         return answer
+
+    def check(self, between: Callable[[], object] = lambda: None) -> list[Finding]:
+        """As s3rctl and the deployment ask for it. ``between`` happens after the probes have been written."""
+        writer, remover = _Function(self, "replicate", between), _Function(self, "retry")
+        return CheckRequest(writer, remover, SystemDice()).run()
 
     # -- what is so
 

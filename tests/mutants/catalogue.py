@@ -470,11 +470,11 @@ MUTANTS: Final = (
         "every marker at the source has a marker of its own",
         Edit(
             "usecases/leased_key.py",
-            "            return self.bucket.put_marker(work.change.key)\n",
-            "            top = self.bucket.versions(work.change.key)[:1]\n"
+            "            return self.bucket.put_marker(work.key.key)\n",
+            "            top = self.bucket.versions(work.key.key)[:1]\n"
             "            if top and top[0].kind is Kind.MARKER:\n"
             "                return Published(top[0].version_id)\n"
-            "            return self.bucket.put_marker(work.change.key)\n",
+            "            return self.bucket.put_marker(work.key.key)\n",
         ),
     ),
     _mutant(
@@ -650,8 +650,8 @@ MUTANTS: Final = (
         "a replica that others removed is not tried again for what it was waiting for",
         Edit(
             "decisions/settling.py",
-            "lost=True, reason=None, detail=None, due=None, attempts=0)",
-            "lost=True)",
+            "return replace(lost, reason=None, detail=None, due=None, attempts=0)",
+            "return lost",
         ),
     ),
     _mutant(
@@ -722,7 +722,7 @@ MUTANTS: Final = (
     _mutant(
         "null-marker-unselected",
         "the rules are asked about the null version that is there, whatever the event was about",
-        Edit("usecases/routing.py", "if kind is not change.version_kind:", "if False:"),
+        Edit("usecases/routing.py", "if kind is self.change.version_kind:", "if True:"),
     ),
     _mutant(
         "null-gone-unresolved",

@@ -1,6 +1,5 @@
 """The documents, held against what they tell of: headings, links, commands, tables and examples."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.settling import MOST_NEWER_BYTES, MOST_NEWER_VERSIONS
 from s3replicator.decisions.versions import Kind
-from tests.template.test_template import ALARMS, RESOURCES, TEMPLATE, as_list, get_att, statements_of
+from tests.template.test_template import ALARMS, TEMPLATE
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
@@ -196,6 +195,7 @@ def test_the_readme_tells_every_metric() -> None:
         telemetry.PENDING,
         telemetry.DRIFT,
         telemetry.CONFIGURATION_UNREADABLE,
+        telemetry.THRESHOLD_MISSED,
         telemetry.VERSION_DELETES_HALTED,
     }
 
@@ -254,37 +254,6 @@ def test_every_attribute_of_the_ledger_is_told_of() -> None:
 
 def told_of(first_heading: str) -> set[str]:
     return {name for row in table(ARCHITECTURE, first_heading) for name in names(row[0])}
-
-
-def test_the_policy_for_another_account_allows_what_the_roles_do_there() -> None:
-    [document] = [json.loads(block) for block in blocks(README, "json") if '"Statement"' in block]
-    objects, deletes, bucket = document["Statement"]
-    assert set(objects["Action"]) | {deletes["Action"]} == _granted(
-        {"Fn::Split": [",", get_att("BucketSetup", "DestinationObjectArns")]}
-    )
-    assert deletes["Action"] == "s3:DeleteObjectVersion"
-    named = as_list(deletes["Condition"]["ArnLike"]["aws:PrincipalArn"])
-    assert [re.findall(r"-(\w+Role)-", arn) for arn in named] == [[role] for role in _that_delete_versions()]
-    checked = {"s3:ListBucket", "s3:GetBucketVersioning"}
-    assert set(bucket["Action"]) == checked | _granted(
-        {"Fn::Split": [",", get_att("BucketSetup", "DestinationBucketArns")]}
-    )
-
-
-def _that_delete_versions() -> list[str]:
-    roles = [name for name, found in RESOURCES.items() if found["Type"] == "AWS::IAM::Role"]
-    return [role for role in roles if "s3:DeleteObjectVersion" in str(statements_of(role))]
-
-
-def _granted(resource: dict[str, Any]) -> set[str]:
-    roles = [name for name, found in RESOURCES.items() if found["Type"] == "AWS::IAM::Role"]
-    return {
-        action
-        for role in roles
-        for statement in statements_of(role)
-        if statement["Resource"] == resource
-        for action in as_list(statement["Action"])
-    }
 
 
 @pytest.mark.parametrize("event", sorted(path.name for path in (ROOT / "events").iterdir()))

@@ -11,10 +11,12 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from s3replicator import telemetry
+from s3replicator.adapters import event_bus
 from s3replicator.decisions import job
 from s3replicator.decisions.configuration import OBJECT_KEY
 from s3replicator.decisions.deployment import Destination, SetupRefused, attributes
-from s3replicator.decisions.notifications import EVENTS
+from s3replicator.decisions.eventbridge import DETAIL_TYPES
+from s3replicator.decisions.notifications import EVENTS, EventSource, identifier_of
 from s3replicator.settings import InvalidSettings, Settings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -39,6 +41,8 @@ def of_type(kind: str) -> dict[str, dict[str, Any]]:
 FUNCTIONS: Final = of_type("AWS::Serverless::Function")
 QUEUES: Final = of_type("AWS::SQS::Queue")
 ALARMS: Final = of_type("AWS::CloudWatch::Alarm")
+RULE: Final = of_type("AWS::Events::Rule")["SourceEvents"]
+EVENTBRIDGE: Final = {"Service": "events.amazonaws.com"}
 ENGINE: Final = sorted(set(FUNCTIONS) - {"BucketSetupFunction"})
 WRITERS: Final = sorted(set(ENGINE) - {"SurveyFunction"})
 
@@ -201,6 +205,7 @@ def test_the_outputs_that_tools_and_people_rely_on_are_there() -> None:
     assert set(TEMPLATE["Outputs"]) >= {
         "SourceBucketName",
         "IngestQueueUrl",
+        "IngestQueueArn",
         "LargeQueueUrl",
         "DeadLetterQueueUrl",
         "ParkedQueueUrl",
@@ -313,9 +318,12 @@ def test_queues_and_buckets_are_reached_over_tls_only(name: str) -> None:
     assert denial["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
+def may_send_from_outside() -> list[dict[str, Any]]:
+    return [s for _, s in resource_statements() if s["Effect"] == "Allow" and "sqs" in str(s)]
+
+
 def test_only_the_source_bucket_of_this_account_may_send_to_a_queue_from_outside() -> None:
-    allowed = [s for _, s in resource_statements() if s["Effect"] == "Allow" and "sqs" in str(s)]
-    (statement,) = allowed
+    (statement,) = [s for s in may_send_from_outside() if s["Principal"] != EVENTBRIDGE]
     assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
     assert statement["Action"] == "sqs:SendMessage"
     assert statement["Resource"] == get_att("IngestQueue")
@@ -325,6 +333,91 @@ def test_only_the_source_bucket_of_this_account_may_send_to_a_queue_from_outside
         },
         "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
     }
+
+
+def test_and_the_rule_of_this_stack_that_takes_its_events_from_eventbridge() -> None:
+    """Whether or not it is there: EventBridge drops at once what it may not deliver, so no change of the
+    parameter may come to the policies before it comes to the rule."""
+    statements = [s for s in may_send_from_outside() if s["Principal"] == EVENTBRIDGE]
+    (target,) = RULE["Targets"]
+    assert [s["Resource"] for s in statements] == [target["Arn"], target["DeadLetterConfig"]["Arn"]]
+    name, variables = RULE["Name"]["Fn::Sub"]
+    arn = f"arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/{name}"
+    for statement in statements:
+        assert statement["Action"] == "sqs:SendMessage"
+        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::Sub": [arn, variables]}}}
+    assert set(RESOURCES["SourceEvents"]["DependsOn"]) == {"IngestQueuePolicy", "DeadLetterQueuePolicy"}
+
+
+# EventBridge
+
+
+def test_the_rule_takes_what_is_replicated_of_this_bucket_and_nothing_else() -> None:
+    assert RESOURCES["SourceEvents"]["Condition"] == "UsesEventBridge"
+    wanted = {"Fn::Equals": [{"Ref": "EventSource"}, "EventBridge"]}
+    assert TEMPLATE["Conditions"]["UsesEventBridge"] == wanted
+    assert RULE["EventPattern"] == {
+        "source": ["aws.s3"],
+        "detail-type": list(DETAIL_TYPES),
+        "detail": {"bucket": {"name": [{"Ref": "SourceBucket"}]}},
+    }
+
+
+def test_an_event_that_eventbridge_cannot_deliver_comes_to_the_retry_function() -> None:
+    (target,) = RULE["Targets"]
+    assert target["Arn"] == get_att("IngestQueue")
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
+    assert target["DeadLetterConfig"] == {"Arn": get_att("DeadLetterQueue")}
+    assert "DeadLetterQueue" in sqs_events("RetryFunction")
+
+
+def test_the_rule_is_called_as_no_other_stacks_and_never_too_long() -> None:
+    """Its ARN must be known before it is there, and the name of a stack can be twice as long as a rule's."""
+    name, variables = RULE["Name"]["Fn::Sub"]
+    assert variables == {"Id": {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}}
+    assert len(name.replace("${Id}", "12345678-1234-1234-1234-123456789012")) <= 64
+
+
+def test_events_come_by_either_way_all_the_time_that_it_is_changed() -> None:
+    """The rule is made before the entry goes, since the resource refers to it; and CloudFormation deletes
+    what is no longer wanted after all updates."""
+    setup = RESOURCES["BucketSetup"]["Properties"]
+    assert setup["EventSource"] == {"Ref": "EventSource"}
+    assert setup["Rule"] == {"Fn::If": ["UsesEventBridge", get_att("SourceEvents"), ""]}
+    assert setup["HandoverSeconds"] == {"Ref": "HandoverSeconds"}
+    # S3 takes about five minutes.
+    assert TEMPLATE["Parameters"]["HandoverSeconds"]["Default"] >= 2 * 5 * 60
+    longest = TEMPLATE["Parameters"]["HandoverSeconds"]["MaxValue"]
+    assert FUNCTIONS["BucketSetupFunction"]["Timeout"] >= longest + 110
+
+
+def test_the_ways_events_come_by_are_those_the_setup_knows() -> None:
+    parameter = TEMPLATE["Parameters"]["EventSource"]
+    assert parameter["AllowedValues"] == list(EventSource)
+    assert parameter["Default"] == EventSource.NOTIFICATION
+
+
+@pytest.mark.parametrize(
+    ("source", "peers", "good"),
+    [
+        ("Notification", "", True),
+        ("Notification", "AROA0123456789ABCDEFG", True),
+        ("EventBridge", "", True),
+        ("EventBridge", "AROA0123456789ABCDEFG", False),
+    ],
+)
+def test_peers_are_not_combined_with_a_way_that_cannot_tell_them(source: str, peers: str, good: bool) -> None:
+    """Delete markers carry no stamp; a peer's would be replicated back to where they came from, for ever."""
+    rule = TEMPLATE["Rules"]["PeersAreKnownByNotifications"]
+    parameters = {"EventSource": source, "PeerPrincipals": peers}
+    (assertion,) = rule["Assertions"]
+    applies = resolve(rule["RuleCondition"], parameters)
+    assert (not applies or resolve(assertion["Assert"], parameters)) is good
+
+
+def test_the_entry_of_a_stack_is_called_as_the_tool_expects() -> None:
+    name = RESOURCES["BucketSetup"]["Properties"]["NotificationId"]
+    assert name == {"Fn::Sub": identifier_of("${AWS::StackName}")}
 
 
 # Permissions
@@ -670,7 +763,7 @@ def test_a_stack_of_a_former_release_gets_the_events_that_are_new() -> None:
 
 def test_a_setup_that_cannot_answer_does_not_hold_the_stack_for_an_hour() -> None:
     timeout = FUNCTIONS["BucketSetupFunction"]["Timeout"]
-    assert timeout < RESOURCES["BucketSetup"]["Properties"]["ServiceTimeout"] <= 300
+    assert timeout < RESOURCES["BucketSetup"]["Properties"]["ServiceTimeout"] <= 900
 
 
 def test_the_setup_can_leave_a_former_source() -> None:
@@ -722,15 +815,96 @@ def test_what_must_not_go_unseen_is_watched() -> None:
         ("AWS/SQS", "ApproximateAgeOfOldestMessage", "DeadLetterQueue"),
         ("AWS/Lambda", "Errors", "RetryFunction"),
         ("AWS/Events", "Invocations", "RetryFunctionSweep"),
+        ("AWS/Events", "InvocationsFailedToBeSentToDlq", "SourceEvents"),
         ("AWS/States", "ExecutionsFailed", "BackfillStateMachine"),
         ("AWS/States", "ExecutionsTimedOut", "BackfillStateMachine"),
         ("AWS/States", "ExecutionsAborted", "BackfillStateMachine"),
         (telemetry.NAMESPACE, telemetry.DRIFT, telemetry.SERVICE),
         (telemetry.NAMESPACE, telemetry.DRIFT, "SourceBucket"),
         (telemetry.NAMESPACE, telemetry.CONFIGURATION_UNREADABLE, telemetry.SERVICE),
+        (telemetry.NAMESPACE, telemetry.THRESHOLD_MISSED, telemetry.SERVICE),
+        (telemetry.NAMESPACE, telemetry.THRESHOLD_MISSED, "SourceBucket"),
         (telemetry.NAMESPACE, telemetry.VERSION_DELETES_HALTED, telemetry.SERVICE),
         (telemetry.NAMESPACE, telemetry.VERSION_DELETES_HALTED, "SourceBucket"),
     }
+
+
+# What rules may ask for
+
+KMS_KEY: Final = "arn:aws:kms:eu-central-1:123456789012:key/1111aaaa-22bb-33cc-44dd-555555eeeeee"
+
+
+@pytest.mark.parametrize("parameter", ["SourceKmsKeys", "ReplicaKmsKeys"])
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        ("", True),
+        (KMS_KEY, True),
+        (f"{KMS_KEY},{KMS_KEY.replace('1111aaaa', 'mrk-')}", True),
+        (KMS_KEY.replace("arn:aws:", "arn:aws-cn:"), True),
+        (f"{KMS_KEY}, {KMS_KEY}", False),
+        (f"{KMS_KEY},", False),
+        (KMS_KEY.replace("key/", "alias/"), False),
+        (KMS_KEY.rpartition("/")[2], False),
+        (f"{KMS_KEY}/*", False),
+        ("*", False),
+    ],
+)
+def test_a_key_is_named_by_its_arn(parameter: str, value: str, good: bool) -> None:
+    """An alias says nothing in a policy."""
+    assert bool(re.fullmatch(TEMPLATE["Parameters"][parameter]["AllowedPattern"], value)) == good
+
+
+def grants_of_keys() -> dict[tuple[str, str, str], set[str]]:
+    """By role, parameter, and what stands between: the actions."""
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for name, statement in every_grant():
+        actions = {action for action in as_list(statement["Action"]) if action.startswith("kms:")}
+        if actions:
+            [parameter] = [text for text in strings(statement["Resource"]) if text.endswith("KmsKeys")]
+            via = next(strings(statement.get("Condition", {})), "directly")
+            found.setdefault((name, parameter, via), set()).update(actions)
+    return found
+
+
+def test_keys_may_be_used_through_s3_only_and_for_what_each_function_does() -> None:
+    """A copy takes a data key for the replica; copying part by part, and a replica again, reads replicas."""
+    s3 = "s3.*.${AWS::URLSuffix}"
+    read, write = {"kms:Decrypt"}, {"kms:GenerateDataKey"}
+    assert grants_of_keys() == {
+        **{(role_of(function), "SourceKmsKeys", s3): read for function in WRITERS},
+        **{(role_of(function), "ReplicaKmsKeys", s3): read | write for function in WRITERS},
+        ("ReplicateRole", "ReplicaKmsKeys", s3): write,
+        ("ReplicateRole", "ReplicaKmsKeys", "directly"): {"kms:DescribeKey"},
+    }
+    for _, statement in every_grant():
+        if "kms:" in str(statement["Action"]) and "Condition" in statement:
+            assert statement["Condition"].keys() == {"StringLike"}
+            assert statement["Condition"]["StringLike"].keys() == {"kms:ViaService"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "parameter"),
+    [
+        ("SourceKeysPolicy", "SourceKmsKeys"),
+        ("ReplicaKeysPolicy", "ReplicaKmsKeys"),
+        ("ReplicateKeysPolicy", "ReplicaKmsKeys"),
+    ],
+)
+def test_without_keys_nothing_is_granted(policy: str, parameter: str) -> None:
+    condition = TEMPLATE["Conditions"][RESOURCES[policy]["Condition"]]
+    assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
+    for statement in RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]:
+        assert statement["Resource"] == {"Fn::Split": [",", {"Ref": parameter}]}
+
+
+def test_only_our_own_events_may_be_sent_and_to_the_default_bus() -> None:
+    sending = {name: s for name, s in every_grant() if "events:PutEvents" in as_list(s["Action"])}
+    assert sending.keys() == {role_of(function) for function in WRITERS} - {"BackfillRole"}
+    for statement in sending.values():
+        bus = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
+        assert statement["Resource"] == {"Fn::Sub": bus}
+        assert statement["Condition"] == {"StringEquals": {"events:source": event_bus.SOURCE}}
 
 
 def test_a_dropped_chain_is_seen_for_every_function_that_may_have_one() -> None:

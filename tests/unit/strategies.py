@@ -77,6 +77,8 @@ rows = st.builds(
     due=st.none() | times,
     event_time=st.none() | times,
     completed=st.none() | times,
+    threshold=st.none() | times,
+    missed=st.booleans(),
     upload=st.none() | uploads,
 )
 intents = st.builds(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,33 @@ SINGLE = [
 BATCHES = ["sqs-batch.json", "sqs-batch-with-poison.json"]
 OTHERS = ["test-event.json", "sweep.json"]
 
+#: The same events as EventBridge delivers them; each tells of what the file does that it is named with.
+BRIDGED = {
+    "eventbridge-object-created-put.json": "object-created-put.json",
+    "eventbridge-object-created-copy.json": "object-created-copy.json",
+    "eventbridge-object-created-multipart.json": "object-created-multipart.json",
+    "eventbridge-object-created-special-key.json": "object-created-special-key.json",
+    "eventbridge-delete-marker-created.json": "delete-marker-created.json",
+    "eventbridge-version-deleted.json": "version-deleted.json",
+    "eventbridge-lifecycle-expiration.json": "lifecycle-expiration.json",
+    "eventbridge-object-tags-added.json": "object-tagging-put.json",
+    "eventbridge-object-tags-deleted.json": "object-tagging-put.json",
+    "eventbridge-object-acl-updated.json": "object-acl-put.json",
+}
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+EVENT_MEMBERS = {
+    *("version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"),
+}
+DETAIL_MEMBERS = {"version", "event-version", "bucket", "object", "request-id", "requester"}
+DETAIL_MEMBERS_OF_SOME = {"source-ip-address", "reason", "deletion-type"}
+BRIDGED_OBJECT_MEMBERS = {"key", "size", "etag", "version-id", "sequencer"}
+
+FILES = sorted([*SINGLE, *BATCHES, *OTHERS, *BRIDGED])
+
 
 def test_every_file_is_known_here() -> None:
-    assert sorted(path.name for path in EVENTS.iterdir()) == sorted(SINGLE + BATCHES + OTHERS)
+    assert sorted(path.name for path in EVENTS.iterdir()) == FILES
 
 
 def only(document: object) -> Change:
@@ -98,6 +123,31 @@ def test_a_file_tells_of_the_change_it_is_named_after(
     assert change.version_id
     # S3 gives one to what creates or deletes only.
     assert bool(change.sequencer) is (kind not in (ChangeKind.TAGGED, ChangeKind.ACL_CHANGED))
+
+
+@pytest.mark.parametrize("name", BRIDGED)
+def test_an_event_of_eventbridge_has_the_documented_shape(event_file: Load, name: str) -> None:
+    event = event_file(name)
+    detail = event["detail"]
+    assert set(event) == EVENT_MEMBERS
+    assert DETAIL_MEMBERS <= set(detail) <= DETAIL_MEMBERS | DETAIL_MEMBERS_OF_SOME
+    assert set(detail["object"]) <= BRIDGED_OBJECT_MEMBERS
+    assert event["resources"] == [f"arn:aws:s3:::{detail['bucket']['name']}"]
+    assert ("deletion-type" in detail) is (event["detail-type"] == "Object Deleted")
+    assert event["time"].endswith("Z")
+    assert "." not in event["time"]
+    # Nobody asked for what a lifecycle rule does.
+    assert ("source-ip-address" in detail) is (detail["requester"] == event["account"])
+
+
+@pytest.mark.parametrize(("name", "classic"), BRIDGED.items())
+def test_an_event_of_eventbridge_tells_of_the_same_change(event_file: Load, name: str, classic: str) -> None:
+    """But for who did it, which it does not say, and fractions of seconds."""
+    bridged, told = only(event_file(name)), only(event_file(classic))
+    same = replace(told, principal=None, event_time=float(int(told.event_time)))
+    if name == "eventbridge-object-tags-deleted.json":
+        same = replace(same, event="ObjectTagging:Delete")
+    assert bridged == same
 
 
 def test_a_multipart_object_shows_its_parts_in_its_etag(event_file: Load) -> None:
@@ -179,7 +229,7 @@ def test_the_poisoned_batch_holds_a_good_event_no_event_and_half_an_event(event_
     assert (len(intake.changes), len(intake.unreadable)) == (1, 1)
 
 
-@pytest.mark.parametrize("name", SINGLE + BATCHES + OTHERS)
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_is_written_the_way_the_others_are(name: str) -> None:
     text = (EVENTS / name).read_text()
     assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"

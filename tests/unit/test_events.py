@@ -125,7 +125,7 @@ def test_an_event_with_any_value_spoiled_is_accounted_for_record_by_record(docum
         ('{"Records": {}}', "no list of Records"),
         ('{"Records": null}', "no list of Records"),
         ('{"Event": "s3:SomethingElse"}', "no list of Records"),
-        ('{"detail-type": "Object Created", "source": "aws.s3"}', "no list of Records"),
+        ('{"detail-type": "Object Created", "source": "aws.s3"}', "no detail.bucket.name"),
         ('{"Type": "Notification", "Message": "{}"}', "no list of Records"),
     ],
 )

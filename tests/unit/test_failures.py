@@ -16,6 +16,7 @@ from s3replicator.decisions.failures import (
     SourceGone,
     TerminalError,
     UnreadableEvent,
+    blamed,
     classify,
 )
 
@@ -93,6 +94,18 @@ TABLE: list[tuple[Call, Answer, type[ReplicationError], Reason]] = [
     (Call.SRC_READ, ("KMS.DisabledException", 400, ""), TerminalError, Reason.SRC_KMS_KEY_INVALID_STATE),
     (Call.DST_COPY, ("KMS.NotFoundException", 400, ""), TerminalError, Reason.DST_KMS_KEY_NOT_FOUND),
     (Call.SRC_READ, ("KMS.NotFoundException", 400, ""), TerminalError, Reason.SRC_KMS_KEY_INVALID_STATE),
+    (
+        Call.DST_PART,
+        ("KMS.InvalidKeyUsageException", 400, ""),
+        TerminalError,
+        Reason.DST_KMS_KEY_INVALID_STATE,
+    ),
+    (Call.DST_CREATE, ("KMS.NotFoundException", 400, ""), TerminalError, Reason.DST_KMS_KEY_NOT_FOUND),
+    # keys, and nobody's fault
+    (Call.SRC_READ, ("KMS.ThrottlingException", 400, ""), RetryableError, Reason.THROTTLED),
+    (Call.DST_PART, ("KMS.KMSInternalException", 400, ""), RetryableError, Reason.UNAVAILABLE),
+    (Call.SRC_READ, ("KMS.KeyUnavailableException", 400, ""), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_COPY, ("KMS.DependencyTimeoutException", 400, ""), AmbiguousWrite, Reason.UNAVAILABLE),
     # permissions: by request
     (Call.SRC_READ, ("AccessDenied", 403, ""), TerminalError, Reason.SRC_GET_NOT_PERMITTED),
     (Call.SRC_TAGS, ("AccessDenied", 403, ""), TerminalError, Reason.SRC_GET_TAGGING_NOT_PERMITTED),
@@ -160,6 +173,7 @@ def test_an_answer_is_classified(
         ("s3:PutObject", Reason.DST_PUT_NOT_PERMITTED),
         ("s3:SomethingNew", Reason.DST_PUT_NOT_PERMITTED),
         ("kms:GenerateDataKey", Reason.DST_PUT_NOT_PERMITTED),
+        ("kms:Decrypt", Reason.SRC_GET_NOT_PERMITTED),
     ],
 )
 def test_a_refused_copy_says_which_permission_is_missing(action: str, reason: Reason) -> None:
@@ -170,6 +184,34 @@ def test_a_missing_permission_is_no_lock_whatever_the_key_is_called() -> None:
     message = _unauthorized("s3:DeleteObjectVersion", key="protected by object lock.txt")
     refused = classify(Call.DST_REMOVE, "AccessDenied", 403, message)
     assert refused.reason is Reason.DST_DELETE_NOT_PERMITTED
+
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1111aaaa-22bb-33cc-44dd-555555eeeeee"
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "reason"),
+    [
+        (Call.DST_COPY, "KMS.DisabledException", Reason.SRC_KMS_KEY_INVALID_STATE),
+        (Call.DST_PART, "KMS.KMSInvalidStateException", Reason.SRC_KMS_KEY_INVALID_STATE),
+        (Call.DST_COPY, "KMS.NotFoundException", Reason.SRC_KMS_KEY_INVALID_STATE),
+        (Call.DST_PART, "AccessDenied", Reason.SRC_GET_NOT_PERMITTED),
+    ],
+)
+def test_of_two_keys_the_one_that_s3_names_is_to_blame(call: Call, code: str, reason: Reason) -> None:
+    """H124."""
+    status = 403 if code == "AccessDenied" else 400
+    failure = classify(call, code, status, f"{KEY} cannot be used", "7Q3K5T9XB2")
+    of_source = blamed(failure, KEY)
+    assert (type(of_source), of_source.reason) == (type(failure), reason)
+    assert (of_source.detail, of_source.request_id) == (failure.detail, "7Q3K5T9XB2")
+    for source_key in (None, KEY.replace("1111", "2222")):
+        assert blamed(failure, source_key) is failure
+
+
+def test_no_key_is_to_blame_for_anything_else() -> None:
+    failure = classify(Call.DST_COPY, "SlowDown", 503, KEY)
+    assert blamed(failure, KEY) is failure
 
 
 def _unauthorized(action: str, key: str = "key") -> str:
@@ -296,6 +338,7 @@ OURS = {
     ),
     *(
         "DstGetObjectNotPermitted",
+        "DstBucketOwnerMismatch",
         "DstObjectLocked",
         "DestinationKeyConflict",
         "LateVersion",

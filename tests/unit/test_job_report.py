@@ -3,8 +3,10 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,12 +16,16 @@ from s3replicator.decisions.job_report import (
     Summary,
     Task,
     TaskStatus,
+    ended,
+    ended_finding,
     lines_of,
     report_file,
     report_lines,
     report_manifest,
     tasks_of,
 )
+from s3replicator.decisions.ledger import OrderFacts, Row, Status
+from s3replicator.decisions.versions import Kind
 from tests.unit.strategies import buckets, keys, version_ids, version_names
 
 COLUMNS = ["Bucket", "Key", "VersionId", "TaskStatus", "ErrorCode", "HTTPStatusCode", "ResultMessage"]
@@ -99,6 +105,45 @@ def test_a_summary_is_read_back_as_it_was_written(summary: Summary) -> None:
 
 def task(status: TaskStatus, reason: str | None = None, finding: str | None = None) -> Task:
     return Task("key", "v", "replicas", status, reason=reason, finding=finding)
+
+
+# -- how tasks end
+
+THERE = Row(
+    kind=Kind.OBJECT, status=Status.COMPLETED, order=OrderFacts(None, 1.0), replica="r", completed=2.0
+)
+LOST = replace(THERE, replica=None, lost=True)
+
+
+def come_back_for(row: Row) -> Row:
+    """In the wrong place, without its new tags, or being copied again."""
+    return replace(row, reason="Throttled", detail="SlowDown", due=3.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "reason"),
+    [
+        (THERE, TaskStatus.SUCCEEDED, None),
+        (LOST, TaskStatus.SKIPPED, "ReplicaLost"),
+        (come_back_for(THERE), TaskStatus.PENDING, "Throttled"),
+        (come_back_for(LOST), TaskStatus.PENDING, "Throttled"),
+        (replace(THERE, status=Status.FAILED, reason="Throttled"), TaskStatus.FAILED, "Throttled"),
+        (replace(THERE, status=Status.SUPERSEDED), TaskStatus.SKIPPED, "SUPERSEDED"),
+    ],
+)
+def test_a_task_ends_as_its_row_does(row: Row, status: TaskStatus, reason: str | None) -> None:
+    told = ended(task(TaskStatus.PENDING), row)
+    assert (told.status, told.reason) == (status, reason)
+
+
+def test_a_finding_is_put_right_when_nobody_comes_back_for_any_version_of_its_key() -> None:
+    found, late = task(TaskStatus.PENDING, finding="Lost"), come_back_for(THERE)
+    assert ended_finding(found, {"v": THERE, "other": THERE}).status is TaskStatus.SUCCEEDED
+    told = ended_finding(found, {"v": THERE, "other": late})
+    assert (told.status, told.reason) == (TaskStatus.PENDING, "Throttled")
+    failed = replace(THERE, status=Status.FAILED)
+    assert ended_finding(found, {"v": failed, "other": late}).status is TaskStatus.FAILED
+    assert ended_finding(found, {"other": THERE}) == found
 
 
 def test_a_summary_counts_by_status_reason_and_finding() -> None:

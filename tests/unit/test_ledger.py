@@ -123,11 +123,28 @@ def test_the_ids_of_a_row_are_all_that_are_ours_or_may_be() -> None:
 @given(heads)
 def test_a_head_is_due_when_its_first_open_row_is(head: Head) -> None:
     open_rows = [row for row in head.rows.values() if row.open]
-    dues = [row.due for row in open_rows if row.due is not None]
+    dues = [moment for row in open_rows for moment in (row.due, row.late_at) if moment is not None]
     if not open_rows:
         assert head.due() is None
     else:
         assert head.due() == (min(dues) if dues else NEVER)
+
+
+@pytest.mark.parametrize(
+    ("status", "missed", "late_at"),
+    [
+        (Status.PENDING, False, 900.0),
+        (Status.PENDING, True, None),
+        (Status.FAILED, False, None),
+        (Status.COMPLETED, False, None),
+    ],
+)
+def test_only_what_is_under_way_can_be_late_and_once(
+    status: Status, missed: bool, late_at: float | None
+) -> None:
+    row = Row(Kind.OBJECT, status, OrderFacts(None, 0.0), reason="r", due=1e4, threshold=900.0, missed=missed)
+    assert row.late_at == late_at
+    assert row.swept_at == (late_at or 1e4)
 
 
 def test_open_work_that_waits_for_somebody_is_listed_and_never_due() -> None:

@@ -91,6 +91,8 @@ def test_no_field_of_a_row_is_left_out() -> None:
         due=4.0,
         event_time=5.0,
         completed=6.0,
+        threshold=8.0,
+        missed=True,
         upload=Upload("upload", "nonce", 7.0),
     )
     for field in fields(Row):

@@ -20,7 +20,7 @@ from s3replicator.decisions.events import (
     parse_event,
     with_envelope,
 )
-from s3replicator.decisions.ledger import OrderFacts, Row, Status, source_name
+from s3replicator.decisions.ledger import LedgerKey, OrderFacts, Row, Status, source_name
 from s3replicator.decisions.versions import Kind, VersionRef
 from tests.unit.strategies import buckets, keys, rows, sequencers, times, uploads, version_ids
 
@@ -167,7 +167,7 @@ def test_a_record_keeps_what_s3_said(change: Change, destination: str) -> None:
 @given(st.builds(VersionRef, buckets, keys, version_ids), rows, buckets)
 def test_a_due_row_becomes_the_event_s3_sent_once(ref: VersionRef, row: Row, destination: str) -> None:
     row = replace(row, event_time=row.event_time or None)
-    sent = only(letters.from_row(source_name(ref), ref.version_id, row, destination))
+    sent = only(letters.from_row(source_name(ref), ref.version_id, row, LedgerKey(destination, ref.key)))
     assert sent == Change(
         kind=ChangeKind.MARKED if row.kind is Kind.MARKER else ChangeKind.CREATED,
         event="ObjectRemoved:DeleteMarkerCreated" if row.kind is Kind.MARKER else "ObjectCreated:Put",

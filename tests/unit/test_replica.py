@@ -4,7 +4,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -72,19 +72,24 @@ DESCRIBED = SourceObject(
     checksum=Checksum("CRC64NVME", "AAAAAAAAAAA=", full_object=True),
     lock=Lock("GOVERNANCE", 1900000000.0, "ON"),
 )
+SOURCE_KEY = "arn:aws:kms:us-east-1:123456789012:key/1111aaaa-22bb-33cc-44dd-555555eeeeee"
+REPLICA_KEY = "arn:aws:kms:eu-west-1:210987654321:key/6666ffff-77aa-88bb-99cc-000000dddddd"
 CROWDED = replace(DESCRIBED, metadata={"much": "x" * (METADATA_LIMIT - len("much"))})
 
 
-def rule(storage_class: str | None = None) -> Rule:
-    return Rule("everything", 1, True, Filter(), True, Destination("replica-bucket", storage_class))
+def rule(storage_class: str | None = None, *, kms_key: str | None = None, owner: str | None = None) -> Rule:
+    """With a ``kms_key``, a rule that opts in to what KMS encrypts; with an ``owner``, one whose replicas
+    shall be the owner's."""
+    there = Destination("replica-bucket", storage_class, owner, owner is not None, kms_key)
+    return Rule("everything", 1, True, Filter(), True, there, kms=kms_key is not None)
 
 
-def copied(source: SourceObject, storage_class: str | None = None) -> ReplicaRequest:
-    return copy_request(source, rule(storage_class), STAMP)
+def copied(source: SourceObject, storage_class: str | None = None, **by: Any) -> ReplicaRequest:
+    return copy_request(source, rule(storage_class, **by), STAMP)
 
 
-def uploaded(source: SourceObject, *tags: Tag, storage_class: str | None = None) -> ReplicaRequest:
-    return upload_request(source, rule(storage_class), STAMP, tags)
+def uploaded(source: SourceObject, *tags: Tag, storage_class: str | None = None, **by: Any) -> ReplicaRequest:
+    return upload_request(source, rule(storage_class, **by), STAMP, tags)
 
 
 BOTH = pytest.mark.parametrize("request_of", [copied, uploaded])
@@ -138,7 +143,9 @@ sources = st.builds(
     ),
     missing_metadata=st.integers(0, 2),
     storage_class=st.sampled_from(["STANDARD", "STANDARD_IA", "ONEZONE_IA", "GLACIER_IR", "GLACIER"]),
-    encryption=st.none() | st.just("AES256"),
+    encryption=st.none() | st.sampled_from(["AES256", "aws:kms", "aws:kms:dsse"]),
+    kms_key=st.none() | st.just(SOURCE_KEY),
+    bucket_key=st.booleans(),
     checksum=st.none() | checksums,
     lock=st.builds(
         Lock,
@@ -147,26 +154,30 @@ sources = st.builds(
         st.none() | st.sampled_from(["ON", "OFF"]),
     ),
 )
-storage_classes = st.none() | st.sampled_from(["STANDARD", "INTELLIGENT_TIERING", "DEEP_ARCHIVE"])
+rules = st.none() | st.builds(
+    rule,
+    st.none() | st.sampled_from(["STANDARD", "INTELLIGENT_TIERING", "DEEP_ARCHIVE"]),
+    kms_key=st.none() | st.just(REPLICA_KEY),
+    owner=st.none() | st.just("123456789012"),
+)
 
 
-@given(sources, storage_classes)
-def test_s3_takes_the_arguments_of_any_copy(source: SourceObject, storage_class: str | None) -> None:
-    check_arguments("CopyObject", copied(source, storage_class).arguments)
+@given(sources, rules)
+def test_s3_takes_the_arguments_of_any_copy(source: SourceObject, by: Rule | None) -> None:
+    check_arguments("CopyObject", copy_request(source, by, STAMP).arguments)
 
 
-@given(sources, storage_classes, st.frozensets(tags, max_size=4))
+@given(sources, rules, st.frozensets(tags, max_size=4))
 def test_s3_takes_the_arguments_of_any_upload(
-    source: SourceObject, storage_class: str | None, tags: frozenset[Tag]
+    source: SourceObject, by: Rule | None, tags: frozenset[Tag]
 ) -> None:
-    request = upload_request(source, rule(storage_class), STAMP, tags)
-    check_arguments("CreateMultipartUpload", request.arguments)
+    check_arguments("CreateMultipartUpload", upload_request(source, by, STAMP, tags).arguments)
 
 
-@given(sources)
-def test_a_copy_and_an_upload_describe_the_same_object(source: SourceObject) -> None:
+@given(sources, rules)
+def test_a_copy_and_an_upload_describe_the_same_object(source: SourceObject, by: Rule | None) -> None:
     """Save for what only one of the two requests can say."""
-    copy, upload = copied(source), uploaded(source)
+    copy, upload = copy_request(source, by, STAMP), upload_request(source, by, STAMP, ())
     assert copy.stamped == upload.stamped
     if copy.stamped:
         only_copy = {"MetadataDirective", "TaggingDirective", "CopySourceIfMatch"}
@@ -295,6 +306,67 @@ def test_encryption_is_the_sources(request_of: Any) -> None:
     assert "ServerSideEncryption" not in request_of(replace(SOURCE, encryption=None)).arguments
 
 
+def encryption_of(request: ReplicaRequest) -> dict[str, Any]:
+    names = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+    return {name: request.arguments[name] for name in names if name in request.arguments}
+
+
+@BOTH
+@pytest.mark.parametrize("bucket_key", [True, False])
+def test_what_a_kms_key_encrypts_is_encrypted_by_the_replicas_key(request_of: Any, bucket_key: bool) -> None:
+    """H122."""
+    source = replace(SOURCE, encryption="aws:kms", kms_key=SOURCE_KEY, bucket_key=bucket_key)
+    assert encryption_of(request_of(source, kms_key=REPLICA_KEY)) == {
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": REPLICA_KEY,
+        "BucketKeyEnabled": bucket_key,
+    }
+
+
+@BOTH
+def test_two_layers_of_encryption_stay_two_and_have_no_bucket_key(request_of: Any) -> None:
+    source = replace(SOURCE, encryption="aws:kms:dsse", kms_key=SOURCE_KEY)
+    assert encryption_of(request_of(source, kms_key=REPLICA_KEY)) == {
+        "ServerSideEncryption": "aws:kms:dsse",
+        "SSEKMSKeyId": REPLICA_KEY,
+    }
+
+
+@BOTH
+def test_the_key_of_replicas_is_for_what_a_kms_key_encrypts_only(request_of: Any) -> None:
+    """What is encrypted with S3's own keys is replicated as it is, as with Amazon's replication."""
+    assert encryption_of(request_of(SOURCE, kms_key=REPLICA_KEY)) == {"ServerSideEncryption": "AES256"}
+    assert encryption_of(request_of(replace(SOURCE, encryption=None), kms_key=REPLICA_KEY)) == {}
+
+
+@pytest.mark.parametrize("make", [copy_request, partial(upload_request, tags=())], ids=["copy", "upload"])
+@pytest.mark.parametrize("by", [None, rule("GLACIER_IR", kms_key=SOURCE_KEY, owner="123456789012")])
+def test_our_own_replica_stays_as_it_is_stored(make: Any, by: Rule | None) -> None:
+    """And the bucket's owner's, if the rule says so: nothing tells whose a replica is."""
+    replica = replace(SOURCE, encryption="aws:kms", kms_key=REPLICA_KEY, bucket_key=True)
+    request = make(replica, by, STAMP, again=True)
+    assert encryption_of(request) == {
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": REPLICA_KEY,
+        "BucketKeyEnabled": True,
+    }
+    assert request.arguments["StorageClass"] == "STANDARD"
+    assert request.arguments.get("ACL") == ("bucket-owner-full-control" if by else None)
+
+
+# -- whose it is
+
+
+@BOTH
+@pytest.mark.parametrize("source", [SOURCE, CROWDED], ids=["stamped", "no room"])
+def test_with_owner_override_a_replica_is_given_to_the_owner_of_the_bucket(
+    request_of: Any, source: SourceObject
+) -> None:
+    """N211."""
+    assert request_of(source, owner="123456789012").arguments["ACL"] == "bucket-owner-full-control"
+    assert "ACL" not in request_of(source).arguments
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("lock", "arguments"),
@@ -384,27 +456,40 @@ def test_without_a_checksum_none_is_asked_for_or_expected() -> None:
             "archived (DEEP_ARCHIVE_ACCESS)",
         ),
         ({"storage_class": "INTELLIGENT_TIERING"}, None),
-        ({"encryption": "aws:kms"}, "encrypted with aws:kms"),
-        ({"encryption": "aws:kms:dsse"}, "encrypted with aws:kms:dsse"),
+        ({"encryption": "aws:kms"}, "encrypted with aws:kms, and rule 'everything' does not opt in"),
+        ({"encryption": "aws:kms:dsse"}, "encrypted with aws:kms:dsse, and rule 'everything'"),
+        ({"encryption": "aws:kms"}, "SourceSelectionCriteria.SseKmsEncryptedObjects.Status Enabled"),
         ({"missing_metadata": 2}, None),
     ],
 )
 def test_an_object_is_eligible_or_says_why_not(change: dict[str, Any], problem: str | None) -> None:
     source = replace(SOURCE, **change)
     if problem is None:
-        check_eligible(source)
+        check_eligible(source, rule())
         return
     for large in (False, True):
         with pytest.raises(NotEligible) as refused:
-            check_eligible(source, large=large)
+            check_eligible(source, rule(), large=large)
         assert refused.value.reason is Reason.SRC_OBJECT_NOT_ELIGIBLE
         assert problem in refused.value.detail
 
 
+@pytest.mark.parametrize("encryption", ["aws:kms", "aws:kms:dsse"])
+def test_an_object_that_a_kms_key_encrypts_is_eligible_where_the_rule_opts_in(encryption: str) -> None:
+    source = replace(SOURCE, encryption=encryption, kms_key=SOURCE_KEY)
+    check_eligible(source, rule(kms_key=REPLICA_KEY))
+    with pytest.raises(NotEligible, match="archived"):
+        check_eligible(replace(source, storage_class="GLACIER"), rule(kms_key=REPLICA_KEY))
+
+
+def test_our_own_replica_is_eligible_however_it_is_encrypted() -> None:
+    check_eligible(replace(SOURCE, encryption="aws:kms", kms_key=REPLICA_KEY), None)
+
+
 def test_a_large_object_whose_metadata_cannot_be_read_is_not_copied_without_it() -> None:
     with pytest.raises(NotEligible, match="2 entries of user metadata"):
-        check_eligible(replace(SOURCE, missing_metadata=2), large=True)
-    check_eligible(SOURCE, large=True)
+        check_eligible(replace(SOURCE, missing_metadata=2), rule(), large=True)
+    check_eligible(SOURCE, rule(), large=True)
 
 
 # -- proof
@@ -470,6 +555,19 @@ def test_no_answer_proves_and_disproves(ours: Checksum | None, theirs: Checksum 
 @pytest.mark.parametrize("encryption", ["aws:kms", None])
 def test_the_etag_of_another_encryption_is_no_md5(encryption: str | None) -> None:
     assert not is_proven(SOURCE, Published("replica", ETAG, encryption, None))
+
+
+@pytest.mark.parametrize("encryption", ["aws:kms", "aws:kms:dsse"])
+def test_the_etag_of_what_a_kms_key_encrypts_is_no_md5(encryption: str) -> None:
+    source = replace(SOURCE, encryption=encryption)
+    assert not is_proven(source, Published("replica", ETAG, encryption, None))
+
+
+@pytest.mark.parametrize("encryption", ["aws:kms", "AES256", None])
+def test_a_checksum_is_one_of_the_bytes_however_they_are_encrypted(encryption: str | None) -> None:
+    source = replace(SOURCE, encryption="aws:kms", checksum=FULL)
+    assert is_proven(source, Published("replica", OTHER_ETAG, encryption, FULL))
+    assert is_disproven(source, Published("replica", OTHER_ETAG, encryption, OTHER))
 
 
 def test_without_encryption_on_both_sides_an_etag_is_as_good() -> None:

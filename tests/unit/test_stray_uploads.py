@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
+from s3replicator.decisions.placement import Placement
 from s3replicator.ports import OpenUpload
+from s3replicator.usecases.placed_listing import PlacedLister
 from s3replicator.usecases.stray_uploads import stray_uploads
 from tests.unit.test_settling import row
 
@@ -32,7 +35,9 @@ class Rows:
 
 
 def found(rows: Mapping[str, Row], *uploads: OpenUpload, prefix: str = "") -> list[str | None]:
-    tasks = stray_uploads(Rows(rows), "bucket", Uploads(*uploads), prefix, NOW)  # type: ignore[arg-type]
+    bucket: Any = Uploads(*uploads)
+    ledger: Any = Rows(rows)
+    tasks = stray_uploads(ledger, PlacedLister(bucket, Placement("bucket")), prefix, NOW)
     return [task.detail for task in tasks]
 
 

@@ -1,12 +1,19 @@
 """A Lambda invocation, translated: an SQS batch or a bare S3 event in, the answer Lambda expects out."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from s3replicator import telemetry
 from s3replicator.adapters.runtime import SystemClock
+from s3replicator.decisions.announcements import Announcement
 from s3replicator.decisions.failures import RetryableError
+from s3replicator.decisions.findings import Finding
+from s3replicator.decisions.outcome import Outcome
+from s3replicator.decisions.probe import Written
 from s3replicator.usecases.batch import BatchResult, Message
 from s3replicator.usecases.by_hand import Request
+from s3replicator.usecases.preflight import Preflight
+from s3replicator.usecases.probing import ProbeRemoval
 from s3replicator.wiring import Function
 
 #: Seconds kept for the answer itself.
@@ -14,6 +21,8 @@ _RESERVE: Final = 2.0
 
 
 class LambdaContext(Protocol):
+    invoked_function_arn: str
+
     def get_remaining_time_in_millis(self) -> int: ...
 
 
@@ -31,7 +40,7 @@ def serve(function: Function, event: dict[str, Any], context: LambdaContext) -> 
     if isinstance(records, list) and records and "receiptHandle" in records[0]:
         return _serve_queue(function, records, until)
     result = function.batch.process_event(event, until)
-    telemetry.report(result.outcomes, function.settings.source_bucket)
+    _report(function, result.outcomes)
     if result.returned:
         reasons = sorted({f"{o.reason}: {o.detail}" for o in result.outcomes if o.result == "Deferred"})
         raise NotReplicated("; ".join(reasons))
@@ -50,7 +59,7 @@ def settle(function: Function, asked: dict[str, Any], context: LambdaContext) ->
         purge=bool(asked.get("purge")),
     )
     report = function.by_hand.settle(request, deadline(context))
-    telemetry.report(report.outcomes, function.settings.source_bucket)
+    _report(function, report.outcomes)
     told = [
         {
             "destination": outcome.destination,
@@ -62,6 +71,29 @@ def settle(function: Function, asked: dict[str, Any], context: LambdaContext) ->
         for outcome in report.outcomes
     ]
     return {"outcomes": told, "busy": report.busy}
+
+
+def check(preflight: Preflight, asked: dict[str, Any]) -> dict[str, Any]:
+    """Look at the deployment and write probes. ``asked``: {"nonce"}, which names them; the answer:
+    {"findings": [finding], "written": [{"bucket", "key", "versionId", "until"}]}."""
+    report = preflight.run(asked["nonce"])
+    return {"findings": _told(report.findings), "written": [each.document() for each in report.written]}
+
+
+def remove_probes(removal: ProbeRemoval, asked: dict[str, Any]) -> dict[str, Any]:
+    """Try out the rest with the probes of that name, and delete them. ``asked``: {"nonce", "written"}, as
+    ``check`` has answered; the answer: {"findings": [finding]}."""
+    written = [Written.read(version) for version in asked["written"]]
+    return {"findings": _told(removal.run(asked["nonce"], written))}
+
+
+def _told(findings: list[Finding]) -> list[dict[str, Any]]:
+    return [finding.document() for finding in findings]
+
+
+def account_of(context: LambdaContext) -> str:
+    """The account that the function, and with it the stack, is in."""
+    return context.invoked_function_arn.split(":")[4]
 
 
 def deadline(context: LambdaContext) -> float:
@@ -79,9 +111,26 @@ def _serve_queue(function: Function, records: list[dict[str, Any]], until: float
         for record in records
     ]
     result = function.batch.process(messages, until)
-    telemetry.report(result.outcomes, function.settings.source_bucket)
+    _report(function, result.outcomes)
     _return(function, records, result)
     return {"batchItemFailures": [{"itemIdentifier": name} for name in result.returned]}
+
+
+def _report(function: Function, outcomes: Iterable[Outcome]) -> None:
+    listed = list(outcomes)
+    telemetry.report(listed, function.settings.source_bucket)
+    tell(function, [announcement for outcome in listed for announcement in outcome.announcements])
+
+
+def tell(function: Function, announcements: Sequence[Announcement]) -> None:
+    """On the event bus. The ledger says the same, so an event that cannot be sent holds up nothing."""
+    if not announcements:
+        return
+    telemetry.report_announced(announcements, function.settings.source_bucket)
+    try:
+        function.bus.tell(announcements)
+    except RetryableError as failure:
+        telemetry.logger.error("events not sent", detail=failure.detail)
 
 
 def _return(function: Function, records: list[dict[str, Any]], result: BatchResult) -> None:

@@ -1,6 +1,7 @@
 """What the functions of a job are put together from: those of its workers, its beginning and its end."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from s3replicator import telemetry
@@ -46,7 +47,7 @@ def survey(settings: Settings) -> Surveyor:
     parts = parts_of(settings, connections=64, publish_seconds=25)
     engine, store = parts.engine, S3JobStore(parts.home, settings.control_bucket)
     listers = {
-        name: S3Lister(parts.clients.s3(region), name, source=False)
+        name: S3Lister(parts.clients.s3(region), name, owner=partial(parts.configurations.owner_of, name))
         for name, region in settings.destinations.items()
     }
     return Surveyor(

@@ -3,7 +3,7 @@
 Every method may raise the failures of ``decisions.failures``, already classified.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -146,6 +146,8 @@ class DestinationBucket(Protocol):
         ...
 
     def tags(self, key: str, version_id: str) -> frozenset[Tag]: ...
+
+    def acl(self, key: str, version_id: str) -> frozenset[Grant]: ...
 
     def remove(self, key: str, version_id: str) -> None:
         """Delete one version for good; one already gone is fine. Raises ``TerminalError`` with
@@ -302,8 +304,9 @@ class Ledger(Protocol):
         """Take a row that has spilled out of the index of open work: the head has a newer one."""
         ...
 
-    def postpone(self, item: "DueItem", due: float) -> None:
-        """Let the sweep pass over it until ``due``, if nobody has worked on it meanwhile."""
+    def postpone(self, item: "DueItem", due: float, missed: Collection[str] = ()) -> bool:
+        """Let the sweep pass over it until ``due``, and remember of these versions that it has been told that
+        they are late; False, and nothing done, if somebody has worked on it meanwhile."""
         ...
 
 

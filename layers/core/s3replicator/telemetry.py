@@ -11,6 +11,7 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from s3replicator.decisions.announcements import Announcement, Event
 from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.outcome import Outcome, Result
 
@@ -25,6 +26,7 @@ PENDING: Final = "OperationsPendingReplication"
 REPLICATED: Final = "OperationsReplicated"
 NOT_ELIGIBLE: Final = "OperationsNotEligible"
 CONFIGURATION_UNREADABLE: Final = "ConfigurationUnreadable"
+THRESHOLD_MISSED: Final = "ReplicationThresholdMissed"
 VERSION_DELETES_HALTED: Final = "VersionDeletesHalted"
 DRIFT: Final = "DriftFound"
 
@@ -94,6 +96,15 @@ def report_pending(source: str, pending: Mapping[str, int]) -> None:
     for destination, count in pending.items():
         metrics = _metrics({"SourceBucket": source, "DestinationBucket": destination})
         metrics.add_metric(PENDING, MetricUnit.Count, count)
+        metrics.flush_metrics()
+
+
+def report_announced(announcements: Iterable[Announcement], source: str) -> None:
+    """How many versions are late; the other events have metrics of their own."""
+    missed = sum(announcement.event is Event.MISSED_THRESHOLD for announcement in announcements)
+    if missed:
+        metrics = _metrics({"SourceBucket": source})
+        metrics.add_metric(THRESHOLD_MISSED, MetricUnit.Count, missed)
         metrics.flush_metrics()
 
 

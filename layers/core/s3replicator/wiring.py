@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from s3replicator import telemetry
 from s3replicator.adapters.clients import Clients
 from s3replicator.adapters.configuration_store import ConfigurationStore
 from s3replicator.adapters.destination import S3Destination
+from s3replicator.adapters.event_bus import EventBus
 from s3replicator.adapters.ledger import DynamoLedger
 from s3replicator.adapters.queues import SqsInbox, SqsOutbox
 from s3replicator.adapters.runtime import SystemClock, SystemDice, Threads
@@ -28,6 +30,7 @@ class Function:
     settings: Settings
     batch: Batch
     inbox: SqsInbox
+    bus: EventBus
     sweep: Sweep
     by_hand: ByHand
 
@@ -73,6 +76,7 @@ def _build(
         settings=settings,
         batch=batch_of(parts, lane(engine)),
         inbox=SqsInbox(parts.sqs, own_queue),
+        bus=EventBus(parts.clients.events, settings.source_bucket),
         sweep=Sweep(engine.ledger, engine.outbox, engine.clock),
         by_hand=by_hand_of(parts),
     )
@@ -98,16 +102,6 @@ def parts_of(settings: Settings, connections: int, publish_seconds: float) -> Pa
         dead_letter=settings.dead_letter_queue_url,
         parked=settings.parked_queue_url,
     )
-    engine = Engine(
-        source=S3Source(home),
-        destinations=_destinations(settings, clients, publish_seconds),
-        ledger=DynamoLedger(clients.dynamodb(), settings.ledger_table),
-        outbox=outbox,
-        clock=clock,
-        dice=SystemDice(),
-        parallel=Threads(connections),
-        timing=Timing(settings.lease_grace, publish_seconds, settings.defer, settings.retry),
-    )
     configurations = ConfigurationStore(
         home,
         settings.control_bucket,
@@ -116,13 +110,28 @@ def parts_of(settings: Settings, connections: int, publish_seconds: float) -> Pa
         clock=clock,
         report=telemetry.report_unreadable_configuration,
     )
+    engine = Engine(
+        source=S3Source(home),
+        destinations=_destinations(settings, clients, publish_seconds, configurations),
+        ledger=DynamoLedger(clients.dynamodb(), settings.ledger_table),
+        outbox=outbox,
+        clock=clock,
+        dice=SystemDice(),
+        parallel=Threads(connections),
+        timing=Timing(settings.lease_grace, publish_seconds, settings.defer, settings.retry),
+    )
     return Parts(settings, clients, home, sqs, engine, configurations)
 
 
-def _destinations(settings: Settings, clients: Clients, publish_seconds: float) -> dict[str, S3Destination]:
+def _destinations(
+    settings: Settings, clients: Clients, publish_seconds: float, configurations: ConfigurationStore
+) -> dict[str, S3Destination]:
     """One pair of clients a region: making a client costs tens of milliseconds."""
     pairs = {
         region: (clients.s3(region), clients.s3_publisher(region, publish_seconds))
         for region in set(settings.destinations.values())
     }
-    return {bucket: S3Destination(bucket, *pairs[region]) for bucket, region in settings.destinations.items()}
+    return {
+        bucket: S3Destination(bucket, *pairs[region], owner=partial(configurations.owner_of, bucket))
+        for bucket, region in settings.destinations.items()
+    }

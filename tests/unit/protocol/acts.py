@@ -6,7 +6,6 @@ An act that makes no sense at the moment does nothing, so any script of acts can
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.outcome import Result
 from s3replicator.decisions.plan import SINGLE_COPY_LIMIT
 from s3replicator.usecases.by_hand import Report
@@ -15,7 +14,7 @@ from tests.unit.protocol.memory_bucket import Version
 from tests.unit.protocol.memory_queues import Queue
 from tests.unit.protocol.memory_s3 import ForeignVersionRemoved
 from tests.unit.protocol.scheduler import Fate, Worker
-from tests.unit.protocol.world import REPLICA, Terms, Violation, World
+from tests.unit.protocol.world import Terms, Violation, World
 
 T = TypeVar("T")
 
@@ -106,7 +105,7 @@ class Acts:
         known = self.world.quiet(key, reconciled=False).claimed()
         ours = [
             version
-            for version in self.world.replica.versions(key)
+            for version in self.world.replicas(key)
             if (version.truth.ours and version.contents if copy else version.version_id in known)
         ]
         if ours:
@@ -203,8 +202,8 @@ class Acts:
     def _state(self) -> object:
         return [
             (
-                [version.version_id for version in self.world.replica.versions(key)],
-                self.world.ledger.history(LedgerKey(REPLICA, key))[1],
+                [version.version_id for version in self.world.replicas(key)],
+                self.world.ledger.history(self.world.terms.place(key))[1],
             )
             for key in KEYS
         ]

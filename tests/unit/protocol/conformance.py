@@ -594,6 +594,7 @@ def an_acl_is_replaced_as_a_whole(stage: Stage) -> None:
     for grants in (private | {Grant("READ_ACP", owner.grantee)}, private):
         stage.destination.put_acl(stage.key, replica.version_id, grants)
         assert stage.source.acl(replica) == grants
+        assert stage.destination.acl(stage.key, replica.version_id) == grants
 
 
 # -- uploads

@@ -368,9 +368,30 @@ def what_is_postponed_is_due_later(ledger: Ledger, destination: str) -> None:
     _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN)})
     ledger.put_rows(_key(destination), SOURCE, 1, {"v2": _row(Status.PENDING, due=DAWN)})
     for item in list(ledger.due(destination, DAWN)):
-        ledger.postpone(item, DAWN + 100)
+        assert ledger.postpone(item, DAWN + 100)
     assert list(ledger.due(destination, DAWN + 99)) == []
     assert len(list(ledger.due(destination, DAWN + 100))) == 2
+
+
+@_case
+def a_version_that_will_be_late_is_found_then(ledger: Ledger, destination: str) -> None:
+    rows = {
+        "v1": _row(Status.PENDING, due=DAWN + 1000, threshold=DAWN + 900),
+        "v2": _row(Status.FAILED, threshold=DAWN + 100),
+    }
+    _leave(ledger, destination, rows=rows)
+    ledger.put_rows(_key(destination), SOURCE, 1, {"v3": _row(Status.PENDING, threshold=DAWN + 901)})
+    assert list(ledger.due(destination, DAWN + 899)) == []
+    [head] = ledger.due(destination, DAWN + 900)
+    [spilled] = [item for item in ledger.due(destination, DAWN + 901) if item.spilled]
+
+    assert ledger.postpone(head, DAWN + 1000, {"v1"})
+    assert ledger.postpone(spilled, DAWN + 2000, {"v3"})
+    assert list(ledger.due(destination, DAWN + 999)) == []
+    later = [row for item in ledger.due(destination, DAWN + 2000) for row in item.rows.items()]
+    assert {vid: row.missed for vid, row in later} == {"v1": True, "v2": False, "v3": True}
+    [head] = ledger.due(destination, DAWN + 1000)
+    assert head.rows["v1"] == replace(rows["v1"], missed=True)
 
 
 @_case
@@ -378,8 +399,9 @@ def what_somebody_works_on_is_not_postponed(ledger: Ledger, destination: str) ->
     _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN)})
     [item] = ledger.due(destination, DAWN)
     _taken(ledger, destination)
-    ledger.postpone(item, DAWN + 100)
-    assert [found.due for found in ledger.due(destination, DAWN)] == [DAWN]
+    assert not ledger.postpone(item, DAWN + 100, {"v1"})
+    [found] = ledger.due(destination, DAWN)
+    assert (found.due, found.rows["v1"].missed) == (DAWN, False)
 
 
 @_case
@@ -387,8 +409,9 @@ def what_has_changed_is_not_postponed(ledger: Ledger, destination: str) -> None:
     _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN)})
     [item] = ledger.due(destination, DAWN)
     _leave(ledger, destination, rows={"v1": _row(Status.PENDING, due=DAWN + 1)})
-    ledger.postpone(item, DAWN + 100)
-    assert [found.due for found in ledger.due(destination, DAWN + 1)] == [DAWN + 1]
+    assert not ledger.postpone(item, DAWN + 100, {"v1"})
+    [found] = ledger.due(destination, DAWN + 1)
+    assert (found.due, found.rows["v1"].missed) == (DAWN + 1, False)
 
 
 @_case

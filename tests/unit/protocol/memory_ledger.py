@@ -3,7 +3,7 @@
 Items hold values of their own: nothing that a caller changes later is changed here.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -30,6 +30,9 @@ class _HeadItem:
     head: Head
     due: float | None
 
+    def miss(self, version_id: str) -> None:
+        self.head = self.head.with_row(version_id, replace(self.head.rows[version_id], missed=True))
+
 
 @dataclass(slots=True)
 class _RowItem:
@@ -37,6 +40,9 @@ class _RowItem:
     generation: int
     row: Row
     due: float | None
+
+    def miss(self, _version_id: str) -> None:
+        self.row = replace(self.row, missed=True)
 
 
 @dataclass(slots=True)
@@ -165,15 +171,19 @@ class MemoryLedger:
     def count_open(self, destination: str) -> int:
         return len(self._open(destination))
 
-    def postpone(self, item: DueItem, due: float) -> None:
+    def postpone(self, item: DueItem, due: float, missed: Collection[str] = ()) -> bool:
         part = self._partition(item.key)
         if item.spilled:
             [version_id] = item.rows
             there: _RowItem | _HeadItem | None = part.rows.get(version_id)
         else:
             there = part.head if part.head and part.head.head.lease is None else None
-        if there is not None and there.due == _ms(item.due):
-            there.due = _ms(due)
+        if there is None or there.due != _ms(item.due):
+            return False
+        there.due = _ms(due)
+        for version_id in missed:
+            there.miss(version_id)
+        return True
 
     def close(self, item: DueItem) -> None:
         [version_id] = item.rows

@@ -196,6 +196,9 @@ class MemoryDestination:
     def tags(self, key: str, version_id: str) -> frozenset[Tag]:
         return self._contents(Call.DST_READ, key, version_id).tags
 
+    def acl(self, key: str, version_id: str) -> frozenset[Grant]:
+        return self._contents(Call.DST_READ, key, version_id).grants
+
     # -- replicas changed and removed
 
     def remove(self, key: str, version_id: str) -> None:

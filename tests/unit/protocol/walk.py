@@ -62,6 +62,7 @@ def drawn(seed: int) -> Script:
         late=chance.choice(list(LateVersions)),
         order=chance.choice(list(UploadOrder)),
         locked=chance.random() < 0.2,
+        added="eu/" if seed % 4 == 0 else "",
     )
     names = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=chance.randint(5, 60))
     # Each walk has its own leanings: some acts never happen in it.

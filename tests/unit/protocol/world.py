@@ -15,6 +15,7 @@ from s3replicator.decisions.configuration import (
     Configuration,
     Destination,
     Filter,
+    KeyTransform,
     LateVersions,
     Rule,
 )
@@ -61,12 +62,25 @@ class Terms:
     late: LateVersions = LateVersions.REPLAY
     order: UploadOrder = UploadOrder.INITIATION
     locked: bool = False
+    #: What the keys of replicas begin with, before those of their sources.
+    added: str = ""
 
     def configuration(self) -> Configuration:
-        destination = Destination(REPLICA)
-        return Configuration(
-            (Rule("rule", 1, True, Filter(), self.markers, destination, self.late, self.most_deletes),)
+        rule = Rule(
+            "rule",
+            1,
+            enabled=True,
+            filter=Filter(),
+            delete_markers=self.markers,
+            destination=Destination(REPLICA),
+            late_versions=self.late,
+            version_deletes=self.most_deletes,
+            transform=KeyTransform(add=self.added),
         )
+        return Configuration((rule,))
+
+    def place(self, key: str) -> LedgerKey:
+        return LedgerKey(REPLICA, self.added + key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,24 +235,24 @@ class World:
 
     def put_foreign(self, key: str) -> None:
         self.foreign[key].add("put")
-        self.scheduler.note(f"foreign: put {key}: {self.replica.put(key, 'foreign')}")
+        self.scheduler.note(f"foreign: put {key}: {self.replica.put(self.terms.place(key).key, 'foreign')}")
 
     def mark_foreign(self, key: str) -> None:
         self.foreign[key].add("mark")
-        self.scheduler.note(f"foreign: mark {key}: {self.replica.mark(key)}")
+        self.scheduler.note(f"foreign: mark {key}: {self.replica.mark(self.terms.place(key).key)}")
 
     def copy_foreign(self, key: str, version_id: str) -> None:
         self.foreign[key].add("copy")
-        made = self.replica.copy_in_place(key, version_id)
+        made = self.replica.copy_in_place(self.terms.place(key).key, version_id)
         self.scheduler.note(f"foreign: copy {version_id} of {key} in place: {made}")
 
     def remove_foreign(self, key: str, version_id: str) -> None:
         self.foreign[key].add("remove")
         self.scheduler.note(f"foreign: remove {version_id} of {key}")
-        removed = self.replica.find(key, version_id)
+        removed = self.replica.find(self.terms.place(key).key, version_id)
         assert removed is not None
         self.restored[key].discard(removed.truth.source or "")
-        self.replica.purge(key, version_id)
+        self.replica.purge(self.terms.place(key).key, version_id)
 
     # -- messages
 
@@ -382,10 +396,14 @@ class World:
         if not worker.killed:
             self.scheduler.note(f"{worker.name} {_ending(worker)}{'; again' if again else ''}")
 
+    def replicas(self, key: str) -> list[Version]:
+        """What lies where the replicas of a key of the source do, newest first."""
+        return self.replica.versions(self.terms.place(key).key)
+
     def _lost(self, key: str) -> frozenset[str]:
         """Versions whose replicas others have removed, recorded or not."""
-        there = {one.version_id for one in self.replica.versions(key)}
-        rows = self.ledger.history(LedgerKey(REPLICA, key))[1]
+        there = {one.version_id for one in self.replicas(key)}
+        rows = self.ledger.history(self.terms.place(key))[1]
         return frozenset(
             vid for vid, row in rows.items() if row.lost or (row.live and row.replica not in there)
         )
@@ -455,11 +473,11 @@ class World:
         return bool(parked)
 
     def quiet(self, key: str, *, reconciled: bool) -> Quiet:
-        head, rows = self.ledger.history(LedgerKey(REPLICA, key))
+        head, rows = self.ledger.history(self.terms.place(key))
         return Quiet(
             source=self.source.versions(key),
-            destination=self.replica.versions(key),
-            uploads=sum(upload.key == key for upload in self.replica.uploads.values()),
+            destination=self.replicas(key),
+            uploads=sum(upload.key == self.terms.place(key).key for upload in self.replica.uploads.values()),
             head=head,
             rows=rows,
             past=self.past[key],
@@ -528,7 +546,7 @@ class World:
             if replica in row.left:
                 return
             if replica == row.replica:
-                if row.purged and self._may_be_purged(key.key, version_id):
+                if row.purged and self._may_be_purged(key.key.removeprefix(self.terms.added), version_id):
                     return
                 raise Violation(f"{replica} is removed, the only replica of {version_id}: {short(row)}")
         raise Violation(f"{replica} of {key} is removed, and the ledger does not know it")

@@ -25,9 +25,12 @@ T = TypeVar("T")
 
 
 class BucketAdmin:
-    def __init__(self, s3: "S3Client", pause: Callable[[float], None]) -> None:
+    """``denials``: how often in a row S3 has to deny a request until that counts."""
+
+    def __init__(self, s3: "S3Client", pause: Callable[[float], None], denials: int = DENIALS) -> None:
         self._s3 = s3
         self._pause = pause
+        self._denials = denials
 
     def facts(self, bucket: str) -> BucketFacts:
         try:
@@ -70,19 +73,6 @@ class BucketAdmin:
             ),
         )
 
-    def natively_replicated_to(self, bucket: str) -> frozenset[str]:
-        try:
-            reply = self._ask(
-                bucket, "GetBucketReplication", lambda: self._s3.get_bucket_replication(Bucket=bucket)
-            )
-        except BucketRefused as refusal:
-            if refusal.code == "ReplicationConfigurationNotFoundError":
-                return frozenset()
-            raise
-        rules = reply["ReplicationConfiguration"]["Rules"]
-        named = [rule["Destination"]["Bucket"] for rule in rules if rule["Status"] == "Enabled"]
-        return frozenset(arn.rpartition(":")[2] for arn in named)
-
     def put_if_absent(self, bucket: str, key: str, body: str) -> None:
         try:
             self._ask(
@@ -102,13 +92,13 @@ class BucketAdmin:
                 raise
 
     def _ask(self, bucket: str, operation: str, call: Callable[[], T]) -> T:
-        for attempt in range(1, DENIALS + 1):
+        for attempt in range(1, self._denials + 1):
             try:
                 return call()
             except ClientError as error:
                 detail: Any = error.response["Error"]
                 code = detail.get("Code", "Unknown")
-                if code not in _DENIED or attempt == DENIALS:
+                if code not in _DENIED or attempt == self._denials:
                     message = detail.get("Message", "")
                     raise BucketRefused(bucket, operation, code, message) from error
             except BotoCoreError as error:

@@ -1,9 +1,10 @@
 """ListObjectVersions of a whole bucket, page by page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from s3replicator.adapters.owned_bucket import OwnedBucket, unknown
 from s3replicator.adapters.s3_errors import failures_of
 from s3replicator.adapters.s3_listing import keep_order, listed_in, recency
 from s3replicator.decisions.failures import Call
@@ -12,11 +13,19 @@ from s3replicator.ports import OpenUpload, Page, Position
 
 
 class S3Lister:
-    """Lists one bucket: the source by the names of its versions, a destination by the ids S3 knows."""
+    """Lists one bucket: the source by the names of its versions, a destination by the ids S3 knows. ``owner``
+    tells the account it has to belong to, if that is known."""
 
-    def __init__(self, client: Any, bucket: str, *, source: bool = False) -> None:
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        *,
+        source: bool = False,
+        owner: Callable[[], str | None] = unknown,
+    ) -> None:
         self._client = client
-        self._bucket = bucket
+        self._bucket = OwnedBucket(bucket, owner)
         self._source = source
         keep_order(client)
 
@@ -25,7 +34,7 @@ class S3Lister:
         # as long as nobody else asks for an encoding.
         with failures_of(Call.SRC_LIST if self._source else Call.DST_LIST):
             answer = self._client.list_object_versions(
-                Bucket=self._bucket, Prefix=prefix, MaxKeys=most, **_markers(after)
+                **self._bucket.named(), Prefix=prefix, MaxKeys=most, **_markers(after)
             )
         listed = sorted(listed_in(answer), key=lambda entry: (entry[0], *recency(entry[1])))
         if self._source:
@@ -34,7 +43,7 @@ class S3Lister:
 
     def uploads(self, prefix: str) -> Iterable[OpenUpload]:
         pages = self._client.get_paginator("list_multipart_uploads").paginate(
-            Bucket=self._bucket, Prefix=prefix
+            **self._bucket.named(), Prefix=prefix
         )
         with failures_of(Call.DST_LIST):
             for page in pages:

@@ -25,6 +25,12 @@ class Clients:
     def dynamodb(self) -> Any:
         return self._client("dynamodb", self.region, attempts=6, read_timeout=5)
 
+    def kms(self, region: str) -> Any:
+        return self._client("kms", region, attempts=4, read_timeout=10)
+
+    def events(self) -> Any:
+        return self._client("events", self.region, attempts=4, read_timeout=5)
+
     def sqs(self) -> Any:
         return self._client("sqs", self.region, attempts=4, read_timeout=10)
 

@@ -1,6 +1,7 @@
 """Read a replication configuration document: JSON, then its schema, then what its rules say together."""
 
 import json
+import re
 from collections import Counter
 from functools import cache
 from importlib.resources import files
@@ -17,30 +18,36 @@ from s3replicator.decisions.replication_document import from_document
 
 SCHEMA: Final = "replication-configuration.schema.json"
 
+#: A value or a rule's ID is shown up to this length.
+_SHOWN: Final = 80
+
+_RULE: Final = re.compile(r"Rules\[(\d+)\]")
+
 
 class _Validator(Protocol):
     def __call__(self, data: Any) -> Any: ...
 
 
 def parse(text: str | bytes, source_bucket: str | None = None) -> Configuration:
-    """Raises ``InvalidConfiguration``, which names the field, what is wrong with it, and the fix."""
-    return from_document(parse_document(text), source_bucket)
+    """Raises ``InvalidConfiguration``, which names the rule, the field, what is wrong, and the fix."""
+    document = _read(text)
+    try:
+        _check_shape(document)
+        return from_document(document, source_bucket)
+    except InvalidConfiguration as error:
+        raise _naming_rule(document, error) from None
 
 
-def parse_document(text: str | bytes) -> dict[str, Any]:
-    """The document as JSON, its shape checked."""
+def _read(text: str | bytes) -> Any:
     size = len(text.encode() if isinstance(text, str) else text)
     if size > MAX_DOCUMENT:
         raise InvalidConfiguration(
             "InvalidRequest", "", f"the document has {size} bytes; S3 takes at most {MAX_DOCUMENT}"
         )
     try:
-        document = json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise InvalidConfiguration("MalformedXML", "", f"the document is not JSON: {error}") from None
-    _check_shape(document)
-    checked: dict[str, Any] = document
-    return checked
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -52,24 +59,27 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
-@cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads(files("s3replicator").joinpath(SCHEMA).read_text())
-    return schema
+def _naming_rule(document: Any, error: InvalidConfiguration) -> InvalidConfiguration:
+    """``error`` with the ID of the rule it is about: who has many rules does not count them."""
+    where = _RULE.match(error.field)
+    rule = document["Rules"][int(where[1])] if where else None
+    name = rule.get("ID") if isinstance(rule, dict) else None
+    if not isinstance(name, str) or not name or error.field.endswith(".ID"):
+        return error
+    return InvalidConfiguration(error.code, error.field, f"rule {_shown(name)}: {error.problem}")
 
 
-def _definitions() -> dict[str, Any]:
-    definitions: dict[str, Any] = _schema()["definitions"]
-    return definitions
+# -- the shape
 
 
 @cache
 def _validator() -> _Validator:
-    compiled: _Validator = fastjsonschema.compile(_schema())
+    schema = json.loads(files("s3replicator").joinpath(SCHEMA).read_text())
+    compiled: _Validator = fastjsonschema.compile(schema)
     return compiled
 
 
-def _check_shape(document: object) -> None:
+def _check_shape(document: Any) -> None:
     try:
         _validator()(document)
     except fastjsonschema.JsonSchemaValueException as error:
@@ -84,17 +94,18 @@ def _explain(error: fastjsonschema.JsonSchemaValueException) -> InvalidConfigura
         case "additionalProperties":
             problem = _unknown_names(error)
         case "required":
-            refused = _refused_member(error)
-            if refused is not None:
-                return refused
             problem = _missing_names(error)
         case _:
             problem = _bad_value(error)
     fix = definition.get("x-fix")
-    code = definition.get("x-error", "MalformedXML")
-    if error.rule == "maxItems":
-        code = "InvalidRequest"
-    return InvalidConfiguration(code, field, f"{problem}; {fix}" if fix else problem)
+    return InvalidConfiguration(
+        _code(definition, str(error.rule)), field, f"{problem}; {fix}" if fix else problem
+    )
+
+
+def _code(definition: dict[str, Any], keyword: str) -> str:
+    code: str | dict[str, str] = definition.get("x-error", {})
+    return code if isinstance(code, str) else code.get(keyword, "MalformedXML")
 
 
 def _unknown_names(error: fastjsonschema.JsonSchemaValueException) -> str:
@@ -108,25 +119,12 @@ def _is_refused(schema: dict[str, Any]) -> bool:
     return "not" in schema or schema.get("$ref") == "#/definitions/NotYet"
 
 
-def _refused_member(error: fastjsonschema.JsonSchemaValueException) -> InvalidConfiguration | None:
-    """What is missing is often only the other half of a member this release refuses: say that instead."""
-    for name, schema in error.definition["properties"].items():
-        if name in error.value and _is_refused(schema):
-            told = _definitions()["NotYet"] if "$ref" in schema else schema
-            field = f"{error.name}.{name}".replace("data.", "", 1)
-            return InvalidConfiguration(told["x-error"], field, f"is not accepted; {told['x-fix']}")
-    return None
-
-
 def _missing_names(error: fastjsonschema.JsonSchemaValueException) -> str:
     missing = [name for name in error.rule_definition if name not in error.value]
     return f"{', '.join(missing)} is missing"
 
 
 def _bad_value(error: fastjsonschema.JsonSchemaValueException) -> str:
-    shown = json.dumps(error.value, ensure_ascii=False)
-    if len(shown) > 80:
-        shown = f"{shown[:77]}..."
     limit = error.rule_definition
     expected = {
         "type": f"must be of type {limit}",
@@ -137,8 +135,14 @@ def _bad_value(error: fastjsonschema.JsonSchemaValueException) -> str:
         "pattern": "has the wrong form",
         "minItems": "must not be empty",
         "maxItems": f"must have at most {limit} members",
+        "minProperties": "must not be empty",
         "maxProperties": f"must have at most {limit} member",
         "minimum": f"must be at least {limit}",
         "maximum": f"must be at most {limit}",
     }
-    return f"{shown} {expected[str(error.rule)]}"
+    return f"{_shown(error.value)} {expected[str(error.rule)]}"
+
+
+def _shown(value: Any) -> str:
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."

@@ -1,6 +1,6 @@
 """The replication configuration in the control bucket, cached."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -35,6 +35,7 @@ class ConfigurationStore:
         self._clock = clock
         self._report = report
         self._known: Configuration | None = None
+        self._owners: Mapping[str, str] = {}
         self._etag: str | None = None
         self._fresh_until = 0.0
 
@@ -52,6 +53,10 @@ class ConfigurationStore:
         assert self._known is not None
         return self._known
 
+    def owner_of(self, bucket: str) -> str | None:
+        """The account that has to own a destination, as the rules last read say: the strongest that does."""
+        return self._owners.get(bucket)
+
     def _read(self) -> Configuration | None:
         """None if it has not changed."""
         unless_known = {"IfNoneMatch": self._etag} if self._etag else {}
@@ -63,4 +68,9 @@ class ConfigurationStore:
             raise
         configuration = parse(answer["Body"].read(), self._source_bucket)
         self._etag = answer["ETag"]
+        self._owners = {
+            rule.destination.bucket: rule.destination.account
+            for rule in reversed(configuration.ranked)
+            if rule.destination.account is not None
+        }
         return configuration

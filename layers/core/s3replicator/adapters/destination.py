@@ -1,17 +1,18 @@
 """A destination bucket: copies, delete markers and uploads, and what is changed on a replica later."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from s3replicator.adapters.owned_bucket import OwnedBucket, unknown
 from s3replicator.adapters.s3_errors import failures_of, status_of, translate
 from s3replicator.adapters.s3_listing import keep_order, versions_of
-from s3replicator.adapters.s3_objects import ALGORITHMS, checksum_of, source_object, tags_of
+from s3replicator.adapters.s3_objects import ALGORITHMS, checksum_of, grants_of, source_object, tags_of
 from s3replicator.decisions.failures import Call, Reason, ReplicationError, TerminalError
 from s3replicator.decisions.plan import Part
 from s3replicator.decisions.replica import ReplicaRequest
@@ -40,10 +41,13 @@ _RAW_HEADERS: Final[ContextVar[Mapping[str, str]]] = ContextVar("raw_headers")
 
 
 class S3Destination:
-    """``publisher`` sends each request once; ``client`` may repeat."""
+    """``publisher`` sends each request once; ``client`` may repeat. ``owner`` tells the account that has to
+    own the bucket, if that is known."""
 
-    def __init__(self, bucket: str, client: Any, publisher: Any) -> None:
-        self._bucket = bucket
+    def __init__(
+        self, bucket: str, client: Any, publisher: Any, owner: Callable[[], str | None] = unknown
+    ) -> None:
+        self._bucket = OwnedBucket(bucket, owner)
         self._client = client
         self._publisher = publisher
         keep_order(client)
@@ -52,19 +56,44 @@ class S3Destination:
                 f"before-call.s3.{operation}", _add_raw_headers, unique_id=f"raw-{operation}"
             )
 
+    def _failures_of(self, call: Call) -> AbstractContextManager[None]:
+        return failures_of(call, self._somebody_elses)
+
+    def _somebody_elses(self, error: ClientError) -> TerminalError | None:
+        """S3 says "access denied", too, where the bucket is not whose it has to be. A second look tells."""
+        here = self._bucket.named()
+        if status_of(error) != 403 or "ExpectedBucketOwner" not in here:
+            return None
+        if self._look(Bucket=self._bucket.name) != 200 or self._look(**here) != 403:
+            return None
+        return TerminalError(
+            Reason.DST_OWNER_MISMATCH,
+            f"{self._bucket.name!r} does not belong to {here['ExpectedBucketOwner']}, which a rule names as"
+            " its Destination.Account",
+            error.response["ResponseMetadata"].get("RequestId"),
+        )
+
+    def _look(self, **bucket: str) -> int:
+        """The status S3 answers with when it is asked for the bucket."""
+        try:
+            self._client.head_bucket(**bucket)
+        except ClientError as error:
+            return status_of(error)
+        return 200
+
     # -- visible writes
 
     def copy(self, ref: VersionRef, key: str, request: ReplicaRequest) -> Published:
-        with failures_of(Call.DST_COPY), _raw(request.raw_headers):
+        with self._failures_of(Call.DST_COPY), _raw(request.raw_headers):
             answer = self._publisher.copy_object(
-                Bucket=self._bucket, Key=key, CopySource=_source(ref), **request.arguments
+                **self._bucket.named(), Key=key, CopySource=_source(ref), **request.arguments
             )
         result = answer["CopyObjectResult"]
         return self._published(answer, result["ETag"], checksum_of(result))
 
     def put_marker(self, key: str) -> Published:
-        with failures_of(Call.DST_MARK):
-            answer = self._publisher.delete_object(Bucket=self._bucket, Key=key)
+        with self._failures_of(Call.DST_MARK):
+            answer = self._publisher.delete_object(**self._bucket.named(), Key=key)
         return self._published(answer, "", None)
 
     def complete(
@@ -79,9 +108,9 @@ class S3Destination:
         if expected is not None:
             arguments[f"Checksum{expected.algorithm}"] = expected.value
             arguments["ChecksumType"] = "FULL_OBJECT"
-        with failures_of(Call.DST_COMPLETE):
+        with self._failures_of(Call.DST_COMPLETE):
             answer = self._publisher.complete_multipart_upload(
-                Bucket=self._bucket,
+                **self._bucket.named(),
                 Key=key,
                 UploadId=upload_id,
                 MultipartUpload={"Parts": [_completed(part, algorithm) for part in parts]},
@@ -94,7 +123,7 @@ class S3Destination:
         if version_id in (None, "null"):
             raise TerminalError(
                 Reason.DST_BUCKET_UNVERSIONED,
-                f"versioning is not enabled on {self._bucket!r}: the write made no version",
+                f"versioning is not enabled on {self._bucket.name!r}: the write made no version",
                 answer["ResponseMetadata"].get("RequestId"),
             )
         return Published(version_id, etag, answer.get("ServerSideEncryption"), checksum)
@@ -102,34 +131,42 @@ class S3Destination:
     # -- reads
 
     def versions(self, key: str) -> Sequence[ListedVersion]:
-        with failures_of(Call.DST_LIST):
-            return versions_of(self._client, self._bucket, key)
+        with self._failures_of(Call.DST_LIST):
+            return versions_of(self._client, self._bucket.named(), key)
 
     def head(self, key: str, version_id: str) -> SourceObject | None:
-        with failures_of(Call.DST_READ):
+        with self._failures_of(Call.DST_READ):
             try:
                 answer = self._client.head_object(**self._replica(key, version_id))
             except ClientError as error:
                 if status_of(error) == 404:
                     return None
                 raise
-        return source_object(VersionRef(self._bucket, key, version_id), answer)
+        return source_object(VersionRef(self._bucket.name, key, version_id), answer)
 
     def tags(self, key: str, version_id: str) -> frozenset[Tag]:
-        with failures_of(Call.DST_READ):
+        with self._failures_of(Call.DST_READ):
             answer = self._client.get_object_tagging(**self._replica(key, version_id))
         return tags_of(answer)
+
+    def acl(self, key: str, version_id: str) -> frozenset[Grant]:
+        with self._failures_of(Call.DST_READ):
+            answer = self._client.get_object_acl(**self._replica(key, version_id))
+        return grants_of(answer)
 
     # -- changes of a replica that is there; each can be repeated
 
     def remove(self, key: str, version_id: str) -> None:
-        with failures_of(Call.DST_REMOVE):
+        with self._failures_of(Call.DST_REMOVE):
             try:
                 self._client.delete_object(**self._replica(key, version_id))
             except ClientError as error:
                 # Amazon's answer is the same whether the version was there or not; other stores tell.
                 if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
                     return
+                not_ours = self._somebody_elses(error)
+                if not_ours is not None:
+                    raise not_ours from error
                 failure = translate(Call.DST_REMOVE, error)
                 denied = failure.reason is Reason.DST_DELETE_NOT_PERMITTED
                 if denied and "not authorized" not in failure.detail and self._is_locked(key, version_id):
@@ -147,11 +184,11 @@ class S3Destination:
     def put_tags(self, key: str, version_id: str, tags: frozenset[Tag]) -> None:
         # An empty set removes them all, and needs no other permission.
         tag_set = [{"Key": tag.key, "Value": tag.value} for tag in sorted(tags)]
-        with failures_of(Call.DST_TAG):
+        with self._failures_of(Call.DST_TAG):
             self._client.put_object_tagging(**self._replica(key, version_id), Tagging={"TagSet": tag_set})
 
     def put_acl(self, key: str, version_id: str, grants: frozenset[Grant]) -> None:
-        with failures_of(Call.DST_ACL):
+        with self._failures_of(Call.DST_ACL):
             try:
                 self._client.put_object_acl(**self._replica(key, version_id), **_grant_headers(grants))
             except ClientError as error:
@@ -163,26 +200,28 @@ class S3Destination:
         if lock.mode is not None and lock.until is not None:
             until = datetime.fromtimestamp(lock.until, UTC)
             retention = {"Mode": lock.mode, "RetainUntilDate": until}
-            with failures_of(Call.DST_RETENTION):
+            with self._failures_of(Call.DST_RETENTION):
                 self._client.put_object_retention(**replica, Retention=retention)
         if lock.legal_hold is not None:
-            with failures_of(Call.DST_LEGAL_HOLD):
+            with self._failures_of(Call.DST_LEGAL_HOLD):
                 self._client.put_object_legal_hold(**replica, LegalHold={"Status": lock.legal_hold})
 
     def _replica(self, key: str, version_id: str) -> dict[str, str]:
-        return {"Bucket": self._bucket, "Key": key, "VersionId": version_id}
+        return {**self._bucket.named(), "Key": key, "VersionId": version_id}
 
     # -- uploads
 
     def create_upload(self, key: str, request: ReplicaRequest) -> str:
-        with failures_of(Call.DST_CREATE), _raw(request.raw_headers):
-            answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, **request.arguments)
+        with self._failures_of(Call.DST_CREATE), _raw(request.raw_headers):
+            answer = self._client.create_multipart_upload(
+                **self._bucket.named(), Key=key, **request.arguments
+            )
         return str(answer["UploadId"])
 
     def copy_part(self, ref: VersionRef, etag: str, key: str, upload_id: str, part: Part) -> CopiedPart:
-        with failures_of(Call.DST_PART):
+        with self._failures_of(Call.DST_PART):
             answer = self._client.upload_part_copy(
-                Bucket=self._bucket,
+                **self._bucket.named(),
                 Key=key,
                 UploadId=upload_id,
                 PartNumber=part.number,
@@ -194,9 +233,9 @@ class S3Destination:
 
     def parts(self, key: str, upload_id: str) -> Mapping[int, CopiedPart] | None:
         pages = self._client.get_paginator("list_parts").paginate(
-            Bucket=self._bucket, Key=key, UploadId=upload_id
+            **self._bucket.named(), Key=key, UploadId=upload_id
         )
-        with failures_of(Call.DST_PARTS):
+        with self._failures_of(Call.DST_PARTS):
             try:
                 listed = [part for page in pages for part in page.get("Parts", [])]
             except ClientError as error:
@@ -206,9 +245,9 @@ class S3Destination:
         return {part["PartNumber"]: _copied(part["PartNumber"], part) for part in listed}
 
     def abort(self, key: str, upload_id: str) -> None:
-        with failures_of(Call.DST_ABORT):
+        with self._failures_of(Call.DST_ABORT):
             try:
-                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+                self._client.abort_multipart_upload(**self._bucket.named(), Key=key, UploadId=upload_id)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "NoSuchUpload":
                     raise

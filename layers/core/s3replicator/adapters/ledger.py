@@ -3,7 +3,7 @@
 import contextlib
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -287,16 +287,23 @@ class DynamoLedger:
                 ExpressionAttributeValues=encode({":seen": item.due}),
             )
 
-    def postpone(self, item: DueItem, due: float) -> None:
+    def postpone(self, item: DueItem, due: float, missed: Collection[str] = ()) -> bool:
         [version_id, *_] = item.rows
-        # If it is refused, somebody is at work on it, or has finished: then the item says itself what is due.
-        with contextlib.suppress(_ConditionFailed):
+        names = {} if item.spilled else {f"#v{number}": version for number, version in enumerate(missed)}
+        rows = ["#row"] if item.spilled and missed else [f"#rows.{name}" for name in names]
+        there = "".join(f" AND attribute_exists({row})" for row in rows)
+        try:
             self._update(
                 row_key(item.key, version_id) if item.spilled else head_key(item.key),
-                "SET #due = :later",
-                "#due = :seen AND attribute_not_exists(#lease)",
-                {":later": due, ":seen": item.due},
+                ", ".join(["SET #due = :later", *(f"{row}.#missed = :yes" for row in rows)]),
+                f"#due = :seen AND attribute_not_exists(#lease){there}",
+                {":later": due, ":seen": item.due, **({":yes": True} if rows else {})},
+                names,
             )
+        except _ConditionFailed:
+            # Somebody is at work on it, or has finished: then the item says itself what is due.
+            return False
+        return True
 
     def _update(
         self,

@@ -153,6 +153,8 @@ def _row_value(row: Row) -> Item:
             "due": row.due,
             "event": row.event_time,
             "completed": row.completed,
+            "threshold": row.threshold,
+            "missed": row.missed or None,
             "upload": _upload_value(row.upload) if row.upload else None,
         }
     )
@@ -274,6 +276,8 @@ def _read_row(value: Item) -> Row:
         due=_time(value.get("due")),
         event_time=_time(value.get("event")),
         completed=_time(value.get("completed")),
+        threshold=_time(value.get("threshold")),
+        missed=value.get("missed", False),
         upload=_read_upload(value.get("upload")),
     )
 

@@ -1,6 +1,6 @@
 """S3's error answers, and the SDK's own, as the failures the use cases know."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -27,13 +27,18 @@ from s3replicator.decisions.failures import (
 _NOT_SENT: Final = (ConnectTimeoutError, EndpointConnectionError)
 
 
+#: Knows better, of some errors, what they mean.
+Explanation = Callable[[ClientError], ReplicationError | None]
+
+
 @contextmanager
-def failures_of(call: Call) -> Iterator[None]:
+def failures_of(call: Call, explain: Explanation | None = None) -> Iterator[None]:
     """Raise SDK errors as ``ReplicationError``."""
     try:
         yield
     except ClientError as error:
-        raise translate(call, error) from error
+        explained = explain(error) if explain else None
+        raise explained or translate(call, error) from error
     except ParamValidationError as error:
         # Nothing was sent: the arguments do not fit the API, and never will.
         raise TerminalError(Reason.REQUEST_REFUSED, f"{call}: {error}") from error

@@ -48,10 +48,11 @@ def recency(version: ListedVersion) -> tuple[bool, float]:
     return (not version.latest, -version.last_modified)
 
 
-def versions_of(client: Any, bucket: str, key: str) -> Sequence[ListedVersion]:
-    """All versions and delete markers of exactly this key, newest first."""
+def versions_of(client: Any, where: Mapping[str, str], key: str) -> Sequence[ListedVersion]:
+    """All versions and delete markers of exactly this key, newest first. ``where`` says which bucket, and
+    perhaps whose it has to be."""
     found: list[ListedVersion] = []
-    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
+    for page in client.get_paginator("list_object_versions").paginate(**where, Prefix=key):
         listed = list(listed_in(page))
         found += [version for name, version in listed if name == key]
         # The key itself is the first of all keys that begin with it.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from s3replicator.decisions.versions import (
     Checksum,
+    Grant,
     Lock,
     SourceMarker,
     SourceObject,
@@ -58,6 +59,8 @@ def source_object(ref: VersionRef, answer: Mapping[str, Any]) -> SourceObject:
         archive_status=answer.get("ArchiveStatus"),
         restored='ongoing-request="false"' in answer.get("Restore", ""),
         encryption=answer.get("ServerSideEncryption"),
+        kms_key=answer.get("SSEKMSKeyId"),
+        bucket_key=answer.get("BucketKeyEnabled", False),
         checksum=checksum_of(answer),
         lock=_lock_in_force(answer),
         native_replica=answer.get("ReplicationStatus") == "REPLICA",
@@ -81,6 +84,15 @@ def source_marker(ref: VersionRef, headers: Mapping[str, str]) -> SourceMarker:
 
 def tags_of(answer: Mapping[str, Any]) -> frozenset[Tag]:
     return frozenset(Tag(tag["Key"], tag["Value"]) for tag in answer["TagSet"])
+
+
+def grants_of(answer: Mapping[str, Any]) -> frozenset[Grant]:
+    return frozenset(Grant(grant["Permission"], _grantee(grant["Grantee"])) for grant in answer["Grants"])
+
+
+def _grantee(grantee: Mapping[str, str]) -> str:
+    """As in a grant header. S3 answers with a user's id or a group's URI, whatever was given to it."""
+    return f'uri="{grantee["URI"]}"' if "URI" in grantee else f'id="{grantee["ID"]}"'
 
 
 def metadata_of(answer: Mapping[str, Any]) -> dict[str, str]:

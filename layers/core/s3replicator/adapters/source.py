@@ -4,7 +4,7 @@ A null version is asked for by the id that S3 knows, and called by the name that
 was, or will be, in its place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,15 @@ from botocore.exceptions import ClientError
 
 from s3replicator.adapters.s3_errors import failures_of, status_of, translate
 from s3replicator.adapters.s3_listing import keep_order, versions_of
-from s3replicator.adapters.s3_objects import source_marker, source_object, tags_of
-from s3replicator.decisions.failures import Call, NotEligible, Reason, RetryableError, SourceGone
+from s3replicator.adapters.s3_objects import grants_of, source_marker, source_object, tags_of
+from s3replicator.decisions.failures import (
+    Call,
+    NotEligible,
+    Reason,
+    RetryableError,
+    SourceGone,
+    may_be_about_key,
+)
 from s3replicator.decisions.versions import (
     NULL,
     Grant,
@@ -44,11 +51,11 @@ class S3Source:
                 answer = self._client.head_object(**_named(ref), ChecksumMode="ENABLED")
             except ClientError as error:
                 marker = _marker_in(error, ref)
-                if marker is None and status_of(error) in (400, 403, 404):
-                    marker = self._explain(ref)
-                if marker is None:
-                    raise
-                return marker
+                if marker is not None:
+                    return marker
+                if status_of(error) in (400, 403, 404):
+                    return self._explain(ref)
+                raise
         return source_object(ref, answer)
 
     def tags(self, ref: VersionRef) -> frozenset[Tag]:
@@ -59,17 +66,18 @@ class S3Source:
     def acl(self, ref: VersionRef) -> frozenset[Grant]:
         with failures_of(Call.SRC_ACL):
             answer = self._client.get_object_acl(**_named(ref))
-        return frozenset(Grant(grant["Permission"], _grantee(grant["Grantee"])) for grant in answer["Grants"])
+        return grants_of(answer)
 
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         with failures_of(Call.SRC_LIST):
-            listed = versions_of(self._client, bucket, key)
+            listed = versions_of(self._client, {"Bucket": bucket}, key)
         return [replace(version, version_id=_name_of(version)) for version in listed]
 
-    def _explain(self, ref: VersionRef) -> SourceMarker:
+    def _explain(self, ref: VersionRef) -> SourceVersion:
         """A refused HEAD has no body: 404 may mean the key, the version or the bucket. A GET tells.
 
-        Returns if it is a delete marker, which GET shows to those who may not HEAD it.
+        Returns if it is a delete marker, which GET shows to those who may not HEAD it, or an object that can
+        be looked at all the same.
         """
         try:
             answer = self._client.get_object(**_named(ref), Range="bytes=0-0")
@@ -84,9 +92,21 @@ class S3Source:
                     Reason.SRC_OBJECT_NOT_ELIGIBLE,
                     "the object is encrypted with a key of its owner's (SSE-C), which only the owner has",
                 ) from error
-            raise translate(Call.SRC_READ, error) from error
+            encrypted = self._without_its_key(ref) if may_be_about_key(code) else None
+            if encrypted is None:
+                raise translate(Call.SRC_READ, error) from error
+            return encrypted
         answer["Body"].close()
         raise RetryableError(Reason.UNAVAILABLE, "HEAD was refused, GET of the same version was not")
+
+    def _without_its_key(self, ref: VersionRef) -> SourceObject | None:
+        """The object without its checksum, which S3 shows only to those who may use the object's KMS key.
+        None if no KMS key encrypts it."""
+        try:
+            answer = self._client.head_object(**_named(ref))
+        except ClientError:
+            return None
+        return source_object(ref, answer) if "SSEKMSKeyId" in answer else None
 
 
 def _named(ref: VersionRef) -> dict[str, str]:
@@ -105,11 +125,6 @@ def _by_name(found: SourceVersion) -> SourceVersion:
 
 def _name_of(listed: ListedVersion) -> str:
     return version_name(listed.version_id, listed.last_modified, listed.etag)
-
-
-def _grantee(grantee: Mapping[str, str]) -> str:
-    """As in a grant header. S3 answers with a user's id or a group's URI, whatever was given to it."""
-    return f'uri="{grantee["URI"]}"' if "URI" in grantee else f'id="{grantee["ID"]}"'
 
 
 def _marker_in(error: ClientError, ref: VersionRef) -> SourceMarker | None:

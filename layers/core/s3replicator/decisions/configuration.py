@@ -15,6 +15,9 @@ OBJECT_KEY: Final = "replication-configuration.json"
 #: The size of the largest document S3 takes, in bytes.
 MAX_DOCUMENT: Final = 2 * 1024 * 1024
 
+#: The longest key S3 takes, in bytes of UTF-8.
+MAX_KEY: Final = 1024
+
 #: Deletes of versions in an hour that a rule replicates, unless it says another number.
 MAX_VERSION_DELETES: Final = 1000
 
@@ -97,7 +100,25 @@ class KeyTransform:
     add: str = ""
 
     def of(self, key: str) -> str:
+        """A key that cannot be transformed is not replicated: it stays as it is."""
+        return key if self.problem(key) else self._transformed(key)
+
+    def problem(self, key: str) -> str | None:
+        """Why a key cannot be transformed, if so."""
+        transformed = self._transformed(key)
+        if not transformed:
+            return f"nothing is left of the key without {self.strip!r}"
+        length = len(transformed.encode())
+        if length > MAX_KEY and transformed != key:
+            return f"the replica's key would have {length} bytes, and S3 takes at most {MAX_KEY}"
+        return None
+
+    def _transformed(self, key: str) -> str:
         return self.add + key.removeprefix(self.strip)
+
+
+#: A replica has its source's key.
+AS_IT_IS: Final = KeyTransform()
 
 
 class LateVersions(StrEnum):
@@ -122,7 +143,7 @@ class Rule:
     destination: Destination
     late_versions: LateVersions = LateVersions.REPLAY
     version_deletes: int | None = None
-    transform: KeyTransform = KeyTransform()
+    transform: KeyTransform = AS_IT_IS
     kms: bool = False
     replica_modifications: bool = False
 

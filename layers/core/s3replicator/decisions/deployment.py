@@ -94,9 +94,9 @@ def _check(role: str, facts: BucketFacts, expected_region: str) -> None:
     if facts.presence is Presence.FORBIDDEN:
         raise SetupRefused(
             f"{role} {facts.name} exists, but this stack's setup function may not look at it"
-            " (AccessDenied). If it belongs to another account, its bucket policy has to allow the"
-            " function's role s3:ListBucket and s3:GetBucketVersioning:"
-            f" aws s3api put-bucket-policy --bucket {facts.name} --policy file://policy.json"
+            " (AccessDenied). If it belongs to another account, its bucket policy has to allow what this"
+            f" prints, with the id of this stack's account: s3rctl policy destination {facts.name}"
+            " --account ID"
         )
     if facts.versioning != "Enabled":
         raise SetupRefused(

@@ -1,4 +1,5 @@
-"""S3 event notifications, reduced to changes. The only module that knows the shape of an event.
+"""S3 event notifications, reduced to changes. The only module that knows the shape of a record; events that
+come through EventBridge are turned into records first.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
@@ -10,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum, auto
 from typing import Any, Final
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import unquote_plus
 
+from s3replicator.decisions.event_json import new_record, optional_text, text_at
+from s3replicator.decisions.eventbridge import as_record, is_from_eventbridge
 from s3replicator.decisions.failures import UnreadableEvent
 from s3replicator.decisions.versions import NULL, Kind, VersionRef
 
@@ -76,10 +79,14 @@ class Change:
     event_time: float
     #: Only this destination, if the record was sent back by us; otherwise all that the rules select.
     destination: str | None = None
+    #: The key there, if it is another one.
+    replica_key: str | None = None
     #: The open upload a large copy left behind when its time was up.
     upload: Upload | None = None
     #: Only prepare an upload: the second function will complete it.
     prepare: bool = False
+    #: It has been told that the version is late.
+    missed: bool = False
     #: Copy from this version at the destination, since the source version is gone.
     replica: str | None = None
     #: Who caused it, as in ``AWS:AROAEXAMPLEID:session``.
@@ -133,6 +140,8 @@ def parse_event(document: object) -> Intake:
         raise UnreadableEvent(f"the message is a JSON {type(document).__name__}, not an object")
     if document.get("Event") == "s3:TestEvent":
         return Intake(())
+    if is_from_eventbridge(document):
+        return Intake((_parse_record(as_record(document)),))
     records = document.get("Records")
     if not isinstance(records, list):
         raise UnreadableEvent("the message has no list of Records, and is not an s3:TestEvent")
@@ -154,9 +163,9 @@ def _parse_record(record: object) -> Change:
     version = record.get("eventVersion", "2.0")
     if not isinstance(version, str) or version.split(".")[0] != "2":
         raise UnreadableEvent(f"eventVersion is {version!r}; this release reads 2.x")
-    event = _text(record, "eventName")
-    bucket = _text(record, "s3", "bucket", "name")
-    key = _decode_key(_text(record, "s3", "object", "key"))
+    event = text_at(record, "eventName")
+    bucket = text_at(record, "s3", "bucket", "name")
+    key = _decode_key(text_at(record, "s3", "object", "key"))
     stored = record["s3"]["object"]
     envelope = record.get(ENVELOPE) or {}
     if not isinstance(envelope, dict):
@@ -166,13 +175,15 @@ def _parse_record(record: object) -> Change:
         event=event.removeprefix("s3:"),
         bucket=bucket,
         key=key,
-        version_id=_optional_text(stored, "versionId") or NULL,
+        version_id=optional_text(stored, "versionId") or NULL,
         sequencer=_sequencer(stored),
         event_time=_event_time(record),
-        destination=_optional_text(envelope, "destination"),
+        destination=optional_text(envelope, "destination"),
+        replica_key=optional_text(envelope, "replicaKey"),
         upload=_upload(envelope),
         prepare=envelope.get("prepare") is True,
-        replica=_optional_text(envelope, "replica"),
+        missed=envelope.get("missed") is True,
+        replica=optional_text(envelope, "replica"),
         principal=_principal(record),
         record=record,
     )
@@ -193,33 +204,6 @@ def _principal(record: Mapping[str, Any]) -> str | None:
     return principal if isinstance(principal, str) else None
 
 
-def _text(record: Mapping[str, Any], *path: str) -> str:
-    value: object = record
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    if not isinstance(value, str) or not value:
-        raise UnreadableEvent(f"the record has no {'.'.join(path)}")
-    return _utf8(value, path[-1])
-
-
-def _optional_text(record: Mapping[str, Any], name: str) -> str | None:
-    value = record.get(name)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise UnreadableEvent(f"{name} is {value!r}, not text")
-    return _utf8(value, name)
-
-
-def _utf8(value: str, name: str) -> str:
-    """JSON can name half of a character; nothing that is sent or stored can hold it."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise UnreadableEvent(f"{name} {value!a} is not UTF-8") from None
-    return value
-
-
 def _decode_key(encoded: str) -> str:
     """Keys are form-encoded: a space is '+', a plus sign '%2B'. Decoded exactly once."""
     try:
@@ -229,7 +213,7 @@ def _decode_key(encoded: str) -> str:
 
 
 def _sequencer(stored: Mapping[str, Any]) -> str | None:
-    value = _optional_text(stored, "sequencer")
+    value = optional_text(stored, "sequencer")
     if value is None:
         return None
     if not _HEXADECIMAL.fullmatch(value):
@@ -238,7 +222,7 @@ def _sequencer(stored: Mapping[str, Any]) -> str | None:
 
 
 def _event_time(record: Mapping[str, Any]) -> float:
-    text = _text(record, "eventTime")
+    text = text_at(record, "eventTime")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -256,7 +240,7 @@ def _upload(envelope: Mapping[str, Any]) -> Upload | None:
     started = stored.get("started") if isinstance(stored, dict) else None
     if not isinstance(started, int | float) or not 0 <= started < _END_OF_TIME:
         raise UnreadableEvent(f"{ENVELOPE}.upload.started is not a time")
-    return Upload(_text(envelope, "upload", "id"), _text(envelope, "upload", "nonce"), float(started))
+    return Upload(text_at(envelope, "upload", "id"), text_at(envelope, "upload", "nonce"), float(started))
 
 
 def build_record(
@@ -267,21 +251,17 @@ def build_record(
     event_time: float,
 ) -> dict[str, Any]:
     """An event record for a version the ledger knows, as S3 would have sent it."""
-    stored: dict[str, Any] = {"key": quote_plus(ref.key, safe="/"), "versionId": ref.version_id}
+    stored = {"versionId": ref.version_id}
     if sequencer is not None:
         stored["sequencer"] = sequencer
     moment = datetime.fromtimestamp(event_time, UTC)
-    return {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "eventTime": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "eventName": EVENT_NAMES[kind],
-        "s3": {
-            "s3SchemaVersion": "1.0",
-            "bucket": {"name": ref.bucket},
-            "object": stored,
-        },
-    }
+    return new_record(
+        name=EVENT_NAMES[kind],
+        time=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        bucket=ref.bucket,
+        key=ref.key,
+        stored=stored,
+    )
 
 
 def with_envelope(record: Mapping[str, Any], envelope: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     DESTINATION_NOT_IN_STACK = "DestinationNotInStack"
     DST_LIST_NOT_PERMITTED = "DstListBucketNotPermitted"
     DST_OBJECT_LOCKED = "DstObjectLocked"
+    DST_OWNER_MISMATCH = "DstBucketOwnerMismatch"
     DST_READ_NOT_PERMITTED = "DstGetObjectNotPermitted"
     KEY_CONFLICT = "DestinationKeyConflict"
     LATE_VERSION = "LateVersion"
@@ -181,7 +182,7 @@ _DENIED_ACTION: Final[Mapping[str, Reason]] = {
     "s3:PutObjectLegalHold": Reason.DST_PUT_LEGAL_HOLD_NOT_PERMITTED,
     "s3:PutObjectAcl": Reason.DST_PUT_ACL_NOT_PERMITTED,
 }
-_ACTION_IN_MESSAGE: Final = re.compile(r"not authorized to perform: (s3:\w+)")
+_ACTION_IN_MESSAGE: Final = re.compile(r"not authorized to perform: ((?:s3|kms):\w+)")
 
 _THROTTLES: Final = frozenset(
     {
@@ -199,6 +200,9 @@ _TRANSIENT: Final = frozenset(
         "BadDigest",
         "ConditionalRequestConflict",
         "ExpiredToken",
+        "KMS.DependencyTimeoutException",
+        "KMS.KMSInternalException",
+        "KMS.KeyUnavailableException",
         "NoSuchKey",
         "NoSuchUpload",
         "NoSuchVersion",
@@ -220,7 +224,13 @@ _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
 _LOCKED: Final = "protected by object lock"
 _ARCHIVED: Final = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
 _DENIALS: Final = frozenset({"AccessDenied", "AccountProblem", "AllAccessDisabled"})
-_KMS_STATE: Final = frozenset({"KMS.DisabledException", "KMS.KMSInvalidStateException"})
+# What KMS says of a key is told by S3 with this in front:
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors
+_KMS_STATE: Final = frozenset(
+    {"KMS.DisabledException", "KMS.InvalidKeyUsageException", "KMS.KMSInvalidStateException"}
+)
+_KMS_MISSING: Final = "KMS.NotFoundException"
+_DECRYPT: Final = "kms:Decrypt"
 
 
 def classify(
@@ -257,7 +267,7 @@ def _verdict(call: Call, code: str, status: int, message: str) -> tuple[type[Rep
     if code in _KMS_STATE:
         state = Reason.SRC_KMS_KEY_INVALID_STATE if of_source else Reason.DST_KMS_KEY_INVALID_STATE
         return TerminalError, state
-    if code == "KMS.NotFoundException":
+    if code == _KMS_MISSING:
         missing = Reason.SRC_KMS_KEY_INVALID_STATE if of_source else Reason.DST_KMS_KEY_NOT_FOUND
         return TerminalError, missing
     if code in _DENIALS or status == 403:
@@ -277,8 +287,33 @@ def _is_of_marker(call: Call, code: str, message: str) -> bool:
 
 def _denied(call: Call, message: str) -> Reason:
     named = _ACTION_IN_MESSAGE.search(message)
+    if named and named.group(1) == _DECRYPT and call is Call.DST_COPY:
+        # What is written takes a new data key; only what is read is decrypted.
+        return Reason.SRC_GET_NOT_PERMITTED
     if named:
         return _DENIED_ACTION.get(named.group(1), _DENIED[call])
     if call not in _SOURCE_READS and _LOCKED in message:
         return Reason.DST_OBJECT_LOCKED
     return _DENIED[call]
+
+
+def may_be_about_key(code: str) -> bool:
+    """Whether S3 may have refused because of an object's KMS key: out of order, or not for us to use."""
+    return code in _KMS_STATE or code == _KMS_MISSING or code in _DENIALS
+
+
+#: What is said of a destination's key, and what is meant if the key is the source's.
+_OF_SOURCE_KEY: Final[Mapping[Reason, Reason]] = {
+    Reason.DST_KMS_KEY_INVALID_STATE: Reason.SRC_KMS_KEY_INVALID_STATE,
+    Reason.DST_KMS_KEY_NOT_FOUND: Reason.SRC_KMS_KEY_INVALID_STATE,
+    Reason.DST_PART_NOT_PERMITTED: Reason.SRC_GET_NOT_PERMITTED,
+}
+
+
+def blamed(failure: ReplicationError, source_key: str | None) -> ReplicationError:
+    """The failure of a request that uses two KMS keys, that of what is copied and the replica's: S3 names the
+    one that is meant in its message only."""
+    reason = _OF_SOURCE_KEY.get(failure.reason)
+    if reason is None or source_key is None or source_key not in failure.detail:
+        return failure
+    return type(failure)(reason, failure.detail, failure.request_id)

@@ -51,6 +51,8 @@ class AtDestination:
     doubt: bool = False
     #: Others have removed the replica.
     lost: bool = False
+    #: The key there, if it is another one.
+    replica_key: str | None = None
     #: Somebody deleted the version at the source, and the rules replicate that.
     purged: bool = False
     lag: float | None = None

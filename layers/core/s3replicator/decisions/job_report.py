@@ -29,7 +29,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from s3replicator.decisions.failures import Reason
-from s3replicator.decisions.ledger import Row, Status
+from s3replicator.decisions.ledger import LedgerKey, Row, Status
 from s3replicator.decisions.versions import id_for_s3
 
 FORMAT: Final = "Report_CSV_20180820"
@@ -55,7 +55,8 @@ UNFINISHED: Final = frozenset({TaskStatus.FAILED, TaskStatus.PENDING})
 @dataclass(frozen=True, slots=True)
 class Task:
     """One version at one destination. ``version`` is its name at the source; None where only the replica is
-    known. ``replica`` is the version id at the destination, ``finding`` what a comparison found wrong."""
+    known. ``replica`` is the version id at the destination, ``replica_key`` the key there if it is another,
+    ``finding`` what a comparison found wrong."""
 
     key: str
     version: str | None
@@ -65,6 +66,17 @@ class Task:
     detail: str | None = None
     replica: str | None = None
     finding: str | None = None
+    replica_key: str | None = None
+
+    @property
+    def only_found(self) -> bool:
+        """Nothing is known yet of what became of it."""
+        return self.status is TaskStatus.PENDING and self.finding is not None and self.reason is None
+
+    @property
+    def place(self) -> LedgerKey:
+        """Where the replica is, or should be."""
+        return LedgerKey(self.destination, self.replica_key or self.key)
 
 
 _STATUSES: Final = {
@@ -80,6 +92,9 @@ _STATUSES: Final = {
 def ended(task: Task, row: Row) -> Task:
     """The task, as the ledger tells of it by now."""
     status = _STATUSES[row.status]
+    if status is TaskStatus.SUCCEEDED and row.due is not None:
+        # The replica is gone, in the wrong place or lacks what it is owed, and somebody comes back for that.
+        status = TaskStatus.PENDING
     if status is TaskStatus.SUCCEEDED and not row.live:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
     succeeded = status is TaskStatus.SUCCEEDED
@@ -90,6 +105,18 @@ def ended(task: Task, row: Row) -> Task:
         detail=None if succeeded else row.detail,
         replica=row.replica,
     )
+
+
+def ended_finding(task: Task, rows: Mapping[str, Row]) -> Task:
+    """Like ``ended``, of a finding: the versions of a key are in order when nobody comes back for any."""
+    row = rows.get(task.version or "")
+    if row is None:
+        return task
+    told = ended(task, row)
+    late = next((one for one in rows.values() if one.due is not None), None)
+    if told.status is not TaskStatus.SUCCEEDED or late is None:
+        return told
+    return replace(told, status=TaskStatus.PENDING, reason=late.reason or late.status, detail=late.detail)
 
 
 def lines_of(tasks: Iterable[Task]) -> bytes:
@@ -111,7 +138,7 @@ def _document(task: Task) -> dict[str, Any]:
         "version": task.version,
         "destination": task.destination,
         "status": task.status,
-        **_told(task, "reason", "detail", "replica", "finding"),
+        **_told(task, "reason", "detail", "replica", "finding", "replica_key"),
     }
 
 

@@ -44,6 +44,10 @@ class LedgerKey:
     destination: str
     key: str
 
+    def other_than(self, source_key: str) -> str | None:
+        """The key, if it is not that of the source."""
+        return None if self.key == source_key else self.key
+
     @property
     def shard(self) -> str:
         digest = hashlib.sha256(f"{self.destination}/{self.key}".encode()).digest()
@@ -96,7 +100,8 @@ class Row:
     ``lost`` means that others removed the replica: it is not copied again unless an operator asks.
     ``purged`` means that somebody deleted the source version, and the rules replicate that. ``owed`` are
     changes of the source version (tags, ACL) that its replica, or the replica to come, has not been given
-    yet; ``acl`` means that its ACL has been changed, which no copy carries along.
+    yet; ``acl`` means that its ACL has been changed, which no copy carries along. ``threshold`` is when the
+    version is late, where its rule has that told; ``missed`` means that it has been.
     """
 
     kind: Kind
@@ -122,6 +127,8 @@ class Row:
     due: float | None = None
     event_time: float | None = None
     completed: float | None = None
+    threshold: float | None = None
+    missed: bool = False
     #: What a large copy had done when it failed.
     upload: Upload | None = None
 
@@ -139,11 +146,17 @@ class Row:
         return not self.final or self.reason is not None
 
     @property
+    def late_at(self) -> float | None:
+        """When somebody has to be told that it is late; None if nobody has to, or has been already."""
+        waits = self.status is Status.PENDING and not self.missed
+        return self.threshold if waits else None
+
+    @property
     def swept_at(self) -> float | None:
-        """Its place in the index of open work: when it is due, or ``NEVER``; None if it is not there."""
+        """Its place in the index of open work: when it is due or late, or ``NEVER``; None if it has none."""
         if not self.open:
             return None
-        return self.due if self.due is not None else NEVER
+        return min(moment for moment in (self.due, self.late_at, NEVER) if moment is not None)
 
     def owing(self, change: ChangeKind) -> "Row":
         """The row after a change of tags or ACL has been heard of."""

@@ -13,7 +13,7 @@ from s3replicator.decisions.events import (
     parse_event,
     with_envelope,
 )
-from s3replicator.decisions.ledger import Row, source_ref
+from s3replicator.decisions.ledger import LedgerKey, Row, source_ref
 from s3replicator.decisions.versions import Kind, ListedVersion, is_null
 
 
@@ -29,27 +29,31 @@ def for_destination(
         _named(change),
         {
             "destination": destination,
+            "replicaKey": change.replica_key,
             "reason": reason,
             "upload": _carried(upload),
             "prepare": change.prepare or None,
+            "missed": change.missed or None,
             "replica": change.replica,
             "settle": change.kind is ChangeKind.SETTLE or None,
         },
     )
 
 
-def from_row(source: str, version_id: str, row: Row, destination: str) -> dict[str, Any]:
-    """A due row as an event, as S3 would have sent it."""
+def from_row(source: str, version_id: str, row: Row, key: LedgerKey) -> dict[str, Any]:
+    """A due row of ``key`` as an event, as S3 would have sent it."""
+    ref = source_ref(source, version_id)
     record = build_record(
         kind=_asked_for(row),
-        ref=source_ref(source, version_id),
+        ref=ref,
         sequencer=row.order.sequencer,
         event_time=row.event_time or row.order.last_modified,
     )
     return event(
         record,
         {
-            "destination": destination,
+            "destination": key.destination,
+            "replicaKey": key.other_than(ref.key),
             "rule": row.rule,
             "reason": row.reason,
             "upload": _carried(row.upload),
@@ -69,16 +73,17 @@ def of_listed(source: str, version: ListedVersion) -> dict[str, Any]:
     return {"Records": [record]}
 
 
-def to_settle(source: str, version_id: str, destination: str, now: float) -> dict[str, Any]:
+def to_settle(source: str, version_id: str, key: LedgerKey, now: float) -> dict[str, Any]:
     """Asks for nothing but that the key be settled; the version only makes it an event."""
     ref = source_ref(source, version_id)
     record = build_record(kind=ChangeKind.CREATED, ref=ref, sequencer=None, event_time=now)
-    return event(record, {"destination": destination, "settle": True})
+    said = {"destination": key.destination, "replicaKey": key.other_than(ref.key), "settle": True}
+    return event(record, said)
 
 
-def change_of(source: str, version_id: str, row: Row, destination: str) -> Change:
-    """The change that a row stands for."""
-    [change] = parse_event(from_row(source, version_id, row, destination)).changes
+def change_of(source: str, version_id: str, row: Row, key: LedgerKey) -> Change:
+    """The change that a row of ``key`` stands for."""
+    [change] = parse_event(from_row(source, version_id, row, key)).changes
     return change
 
 
@@ -96,7 +101,9 @@ def parked(
         "lastFailure": _iso(row.last_failure),
         "requestId": row.request_id,
     }
-    envelope = {**said, "detail": row.detail, "settle": change.kind is ChangeKind.SETTLE or None}
+    # A key may have characters that attributes may not.
+    more = {"replicaKey": change.replica_key, "detail": row.detail}
+    envelope = {**said, **more, "settle": change.kind is ChangeKind.SETTLE or None}
     attributes = {name: str(value) for name, value in said.items() if value not in (None, "")}
     return event(_named(change) | _asking_for(row), envelope), attributes
 

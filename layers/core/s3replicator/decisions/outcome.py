@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from s3replicator.decisions.announcements import Announcement
+
 
 class Result(StrEnum):
     REPLICATED = "Replicated"
@@ -40,6 +42,8 @@ class Outcome:
     key: str | None = None
     version_id: str | None = None
     destination: str | None = None
+    #: The key there, if it is another one.
+    replica_key: str | None = None
     rule: str | None = None
     reason: str | None = None
     detail: str | None = None
@@ -49,3 +53,5 @@ class Outcome:
     size: int | None = None
     #: The key is held by another worker: the message may come back soon.
     busy: bool = False
+    #: What is to be told on the event bus.
+    announcements: tuple[Announcement, ...] = ()

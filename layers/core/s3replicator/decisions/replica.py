@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from s3replicator.decisions.configuration import Rule
+from s3replicator.decisions.configuration import Destination, Rule
 from s3replicator.decisions.failures import NotEligible, Reason
 from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
 from s3replicator.decisions.versions import (
@@ -21,7 +21,12 @@ from s3replicator.decisions.versions import (
 )
 
 _ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-_KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
+_SSE_KMS: Final = "aws:kms"
+_KMS: Final = frozenset({_SSE_KMS, "aws:kms:dsse"})
+#: A canned ACL. With it the owner of a bucket that prefers so owns what others write there; where the owner
+#: always does, it is the only one that is accepted.
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+_TO_BUCKET_OWNER: Final = "bucket-owner-full-control"
 #: What S3 computes over a whole multipart object; of the others it knows only sums of the parts' sums.
 _FULL_OBJECT_UPLOADS: Final = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
 _ONLY_FULL_OBJECT: Final = "CRC64NVME"
@@ -39,15 +44,20 @@ class ReplicaRequest:
     stamped: bool
 
 
-def check_eligible(source: SourceObject, *, large: bool = False) -> None:
-    """Raises ``NotEligible`` for what cannot be copied now, or only by losing something."""
+def check_eligible(source: SourceObject, rule: Rule | None, *, large: bool = False) -> None:
+    """Raises ``NotEligible`` for what cannot be copied now, or only by losing something. Our own replica,
+    copied again, needs no ``rule``."""
     problem = None
     archived = source.storage_class in _ARCHIVES or source.archive_status is not None
     if archived and not source.restored:
         place = source.archive_status or source.storage_class
         problem = f"the object is archived ({place}); restore it first"
-    elif source.encryption in _KMS:
-        problem = f"the object is encrypted with {source.encryption}, and no rule opts in to that"
+    elif source.encryption in _KMS and rule is not None and not rule.kms:
+        problem = (
+            f"the object is encrypted with {source.encryption}, and rule {rule.id!r} does not opt in to that:"
+            " it takes SourceSelectionCriteria.SseKmsEncryptedObjects.Status Enabled, and a key for replicas"
+            " as Destination.EncryptionConfiguration.ReplicaKmsKeyID"
+        )
     elif large and source.missing_metadata:
         problem = (
             f"{source.missing_metadata} entries of user metadata cannot be read through the API, so a"
@@ -57,13 +67,15 @@ def check_eligible(source: SourceObject, *, large: bool = False) -> None:
         raise NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, problem)
 
 
-def copy_request(source: SourceObject, rule: Rule | None, stamp: Stamp) -> ReplicaRequest:
-    """One CopyObject. Tags are copied by S3 itself, in the same request. Without a ``rule`` ``source`` is
-    our own replica, which says everything itself."""
+def copy_request(
+    source: SourceObject, rule: Rule | None, stamp: Stamp, *, again: bool = False
+) -> ReplicaRequest:
+    """One CopyObject. Tags are copied by S3 itself, in the same request. ``again``: ``source`` is our own
+    replica, which says itself how it is stored, but for whose it is."""
     request = _described(source, stamp)
     arguments: dict[str, Any] = {
         **request.arguments,
-        **_stored(source, rule),
+        **_stored(source, rule, again=again),
         "TaggingDirective": "COPY",
         "CopySourceIfMatch": source.etag,
     }
@@ -81,11 +93,11 @@ def copy_request(source: SourceObject, rule: Rule | None, stamp: Stamp) -> Repli
 
 
 def upload_request(
-    source: SourceObject, rule: Rule | None, stamp: Stamp, tags: Iterable[Tag]
+    source: SourceObject, rule: Rule | None, stamp: Stamp, tags: Iterable[Tag], *, again: bool = False
 ) -> ReplicaRequest:
-    """The CreateMultipartUpload of a large replica, its tags included."""
+    """The CreateMultipartUpload of a large replica, its tags included; ``again`` as above."""
     request = _described(source, stamp)
-    arguments = {**request.arguments, **_stored(source, rule)}
+    arguments = {**request.arguments, **_stored(source, rule, again=again)}
     tagging = urlencode([(tag.key, tag.value) for tag in sorted(tags)])
     if tagging:
         arguments["Tagging"] = tagging
@@ -115,17 +127,47 @@ def _described(source: SourceObject, stamp: Stamp) -> ReplicaRequest:
     return ReplicaRequest(arguments, {"Expires": source.expires} if source.expires else {}, stamped=stamped)
 
 
-def _stored(source: SourceObject, rule: Rule | None) -> dict[str, Any]:
-    wanted = rule.destination.storage_class if rule else None
-    stored: dict[str, Any] = {"StorageClass": wanted or source.storage_class}
-    if source.encryption:
-        stored["ServerSideEncryption"] = source.encryption
+def stored_as(
+    destination: Destination, encryption: str | None, *, bucket_key: bool = False
+) -> dict[str, Any]:
+    """What a destination asks of an object that is encrypted at the source in this way, with a Bucket Key or
+    without: arguments for CopyObject, CreateMultipartUpload and PutObject."""
+    stored = _encrypted(encryption, destination.kms_key, bucket_key=bucket_key)
+    if destination.storage_class:
+        stored["StorageClass"] = destination.storage_class
+    return stored | _owned(destination)
+
+
+def _owned(destination: Destination) -> dict[str, Any]:
+    return {"ACL": _TO_BUCKET_OWNER} if destination.owner_override else {}
+
+
+def _stored(source: SourceObject, rule: Rule | None, *, again: bool) -> dict[str, Any]:
+    stored: dict[str, Any] = {"StorageClass": source.storage_class}
+    if rule is not None and not again:
+        stored |= stored_as(rule.destination, source.encryption, bucket_key=source.bucket_key)
+    else:
+        stored |= _encrypted(source.encryption, source.kms_key, bucket_key=source.bucket_key)
+        stored |= _owned(rule.destination) if rule else {}
     if source.lock.mode and source.lock.until:
         stored["ObjectLockMode"] = source.lock.mode
         stored["ObjectLockRetainUntilDate"] = datetime.fromtimestamp(source.lock.until, UTC)
     if source.lock.legal_hold == "ON":
         stored["ObjectLockLegalHoldStatus"] = "ON"
     return stored
+
+
+def _encrypted(encryption: str | None, kms_key: str | None, *, bucket_key: bool) -> dict[str, Any]:
+    """In the same way as the source; if that is by KMS, with this key."""
+    if not encryption:
+        return {}
+    encrypted: dict[str, Any] = {"ServerSideEncryption": encryption}
+    if encryption in _KMS and kms_key:
+        encrypted["SSEKMSKeyId"] = kms_key
+    if encryption == _SSE_KMS:
+        # Two layers of encryption know no Bucket Keys.
+        encrypted["BucketKeyEnabled"] = bucket_key
+    return encrypted
 
 
 def _is_full_object_upload(checksum: Checksum) -> bool:
@@ -144,12 +186,16 @@ def expected_upload_checksum(source: SourceObject) -> Checksum | None:
 
 
 def is_proven(source: SourceObject, published: Published) -> bool:
-    """True if the answer to a CopyObject shows that the replica holds the source's bytes."""
+    """True if the answer to a CopyObject shows that the replica holds the source's bytes.
+
+    A checksum is one of the bytes, however they are encrypted. An ETag is only where no KMS key is used.
+    """
     ours, theirs = source.checksum, published.checksum
     if ours and theirs and ours.full_object and theirs.full_object:
         return ours == theirs
-    plain_md5 = "-" not in source.etag and published.encryption == source.encryption
-    return plain_md5 and source.etag == published.etag
+    plain_md5 = "-" not in source.etag and source.encryption not in _KMS
+    same_encryption = published.encryption == source.encryption
+    return plain_md5 and same_encryption and source.etag == published.etag
 
 
 def is_disproven(source: SourceObject, published: Published) -> bool:

@@ -1,6 +1,5 @@
-"""Reading Amazon S3's own document: its rules as values, and what the schema cannot check of them."""
+"""Reading Amazon S3's own document: its rules as values, once their shape has been checked."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,25 +8,26 @@ from s3replicator.decisions.configuration import (
     Configuration,
     Destination,
     Filter,
-    InvalidConfiguration,
+    KeyNames,
+    KeyTransform,
     LateVersions,
     Rule,
 )
+from s3replicator.decisions.replication_checks import check
 from s3replicator.decisions.versions import Tag
 
 
 def from_document(document: Mapping[str, Any], source_bucket: str | None = None) -> Configuration:
     """Read a document whose shape has been checked against the schema.
 
-    Raises ``InvalidConfiguration`` where its rules contradict each other, or the bucket they are for.
+    Raises ``InvalidConfiguration`` where its rules contradict themselves, each other, or the bucket they
+    are for.
     """
-    names = _names(document["Rules"])
-    rules = tuple(_rule(name, rule) for name, rule in zip(names, document["Rules"], strict=True))
-    _check_destinations(rules, source_bucket)
-    _check_ids(rules)
-    _check_priorities(rules)
-    _check_tags(document, rules)
-    return Configuration(rules)
+    written = document["Rules"]
+    rules = tuple(_rule(name, rule) for name, rule in zip(_names(written), written, strict=True))
+    configuration = Configuration(rules)
+    check(written, configuration, source_bucket)
+    return configuration
 
 
 def default_document(buckets: Mapping[str, str]) -> dict[str, Any]:
@@ -60,88 +60,72 @@ def _names(rules: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _rule(name: str, rule: Mapping[str, Any]) -> Rule:
-    destination, extensions = rule["Destination"], rule.get("Extensions", {})
+    extensions = rule.get("Extensions", {})
+    selection = rule.get("SourceSelectionCriteria", {})
+    transform = extensions.get("KeyTransform", {})
     return Rule(
         id=name,
-        priority=rule["Priority"],
-        enabled=rule["Status"] == "Enabled",
-        filter=_filter(rule["Filter"]),
-        delete_markers=rule["DeleteMarkerReplication"]["Status"] == "Enabled",
-        destination=Destination(
-            bucket=destination["Bucket"].rpartition(":")[2],
-            storage_class=destination.get("StorageClass"),
-        ),
+        # Rules of the older form have none, and never compete.
+        priority=int(rule.get("Priority", 0)),
+        enabled=_is_on(rule),
+        filter=_filter(rule.get("Filter", rule), extensions),
+        # "If you use V1 ..., Amazon S3 replicates delete markers that resulted from user actions."
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-add-config.html
+        delete_markers="Filter" not in rule or _is_on(rule["DeleteMarkerReplication"]),
+        destination=_destination(rule["Destination"]),
         late_versions=LateVersions(extensions.get("LateVersions", LateVersions.REPLAY)),
         version_deletes=_version_deletes(extensions.get("VersionDeletes")),
+        transform=KeyTransform(transform.get("StripPrefix", ""), transform.get("AddPrefix", "")),
+        kms=_is_on(selection.get("SseKmsEncryptedObjects")),
+        replica_modifications=_is_on(selection.get("ReplicaModifications")),
     )
 
 
-def _filter(document: Mapping[str, Any]) -> Filter:
+def _is_on(switch: Mapping[str, Any] | None) -> bool:
+    return switch is not None and switch["Status"] == "Enabled"
+
+
+def _filter(document: Mapping[str, Any], extensions: Mapping[str, Any]) -> Filter:
     both = document.get("And", document)
     tags = both.get("Tags", [document["Tag"]] if "Tag" in document else [])
     return Filter(
         prefix=both.get("Prefix", ""),
         tags=frozenset(Tag(tag["Key"], tag["Value"]) for tag in tags),
+        names=_key_names(extensions.get("KeyNameConstraint", {})),
+        larger_than=_whole(extensions.get("ObjectSizeGreaterThanBytes")),
+        smaller_than=_whole(extensions.get("ObjectSizeLessThanBytes")),
+        storage_classes=frozenset(extensions.get("MatchAnyStorageClass", ())),
+    )
+
+
+def _key_names(document: Mapping[str, Sequence[str]]) -> KeyNames:
+    return KeyNames(
+        prefixes=tuple(document.get("MatchAnyPrefix", ())),
+        suffixes=tuple(document.get("MatchAnySuffix", ())),
+        substrings=tuple(document.get("MatchAnySubstring", ())),
+        not_prefixes=tuple(document.get("ExcludePrefix", ())),
+        not_suffixes=tuple(document.get("ExcludeSuffix", ())),
+    )
+
+
+def _destination(document: Mapping[str, Any]) -> Destination:
+    return Destination(
+        bucket=document["Bucket"].rpartition(":")[2],
+        storage_class=document.get("StorageClass"),
+        account=document.get("Account"),
+        owner_override="AccessControlTranslation" in document,
+        kms_key=document.get("EncryptionConfiguration", {}).get("ReplicaKmsKeyID"),
+        metrics=_is_on(document.get("Metrics")),
+        time_control=_is_on(document.get("ReplicationTime")),
     )
 
 
 def _version_deletes(document: Mapping[str, Any] | None) -> int | None:
-    if document is None or document["Status"] == "Disabled":
+    if document is None or not _is_on(document):
         return None
-    # JSON knows one kind of number, and 10.0 is a whole one.
     return int(document.get("MaxPerHour", MAX_VERSION_DELETES))
 
 
-def _check_destinations(rules: tuple[Rule, ...], source_bucket: str | None) -> None:
-    for index, rule in enumerate(rules):
-        if rule.destination.bucket == source_bucket:
-            raise InvalidConfiguration(
-                "InvalidRequest",
-                f"Rules[{index}].Destination.Bucket",
-                f"{source_bucket!r} is the source bucket itself; name another bucket",
-            )
-
-
-def _check_ids(rules: tuple[Rule, ...]) -> None:
-    seen: dict[str, int] = {}
-    for index, rule in enumerate(rules):
-        if rule.id in seen:
-            raise InvalidConfiguration(
-                "InvalidRequest",
-                f"Rules[{index}].ID",
-                f"{rule.id!r} is also the ID of Rules[{seen[rule.id]}]; give every rule its own",
-            )
-        seen[rule.id] = index
-
-
-def _check_priorities(rules: tuple[Rule, ...]) -> None:
-    seen: dict[tuple[str, int], int] = {}
-    for index, rule in enumerate(rules):
-        place = (rule.destination.bucket, rule.priority)
-        if place in seen:
-            raise InvalidConfiguration(
-                "InvalidRequest",
-                f"Rules[{index}].Priority",
-                f"{rule.priority} is also the priority of Rules[{seen[place]}] for the same "
-                f"destination {rule.destination.bucket!r}; give each its own, the highest wins",
-            )
-        seen[place] = index
-
-
-def _check_tags(document: Mapping[str, Any], rules: tuple[Rule, ...]) -> None:
-    for index, (rule, written) in enumerate(zip(rules, document["Rules"], strict=True)):
-        keys = Counter(tag["Key"] for tag in written["Filter"].get("And", {}).get("Tags", []))
-        for key, count in keys.items():
-            if count > 1:
-                raise InvalidConfiguration(
-                    "InvalidRequest",
-                    f"Rules[{index}].Filter.And.Tags",
-                    f"the tag key {key!r} is given {count} times; an object has it at most once",
-                )
-        if rule.filter.tags and rule.delete_markers:
-            raise InvalidConfiguration(
-                "InvalidRequest",
-                f"Rules[{index}].DeleteMarkerReplication.Status",
-                "'Enabled' cannot be combined with a tag filter, since delete markers have no tags;"
-                " write 'Disabled'",
-            )
+def _whole(number: float | None) -> int | None:
+    """JSON knows one kind of number, and 10.0 is a whole one."""
+    return None if number is None else int(number)

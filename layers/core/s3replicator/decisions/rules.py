@@ -6,8 +6,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ReplicationRule.html
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Filter, Rule
+from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.versions import Tag
 
 
@@ -26,14 +28,68 @@ def contenders(configuration: Configuration, key: str) -> dict[str, tuple[Rule, 
 
     A rule that asks for all that a stronger one asks for can never win, and is not listed.
     """
-    chosen: dict[str, list[Rule]] = {}
+    chosen: dict[str, _Chosen] = {}
     for rule in configuration.ranked:
-        if not rule.filter.admits(key):
-            continue
-        stronger = chosen.setdefault(rule.destination.bucket, [])
-        if not any(_covers(held.filter, rule.filter) for held in stronger):
-            stronger.append(rule)
-    return {bucket: tuple(rules) for bucket, rules in chosen.items()}
+        bucket = rule.destination.bucket
+        stronger = chosen.get(bucket)
+        # What passes over most rules comes first: one that takes any object, and the key.
+        if (stronger is None or not stronger.complete) and rule.filter.admits(key):
+            if stronger is None:
+                stronger = chosen[bucket] = _Chosen()
+            stronger.offer(rule)
+    return {bucket: tuple(each.rules) for bucket, each in chosen.items()}
+
+
+class _Chosen:
+    """The rules for one bucket that could decide. ``complete``: the weakest of them takes any object.
+
+    There may be a thousand, each for a tag of its own, so they are not compared one by one. A rule is covered
+    only by one whose tags are all among its own, and that one is found by one of them.
+    """
+
+    __slots__ = ("_found_by", "complete", "rules")
+
+    def __init__(self) -> None:
+        self.rules: list[Rule] = []
+        self.complete = False
+        #: By a set of one tag, or of none where none is asked for. A set, unlike a tag, knows its hash.
+        self._found_by: dict[frozenset[Tag], list[Filter]] = {}
+
+    def offer(self, rule: Rule) -> None:
+        """A rule weaker than those before."""
+        asked = rule.filter
+        if not asked.tags and not asked.looks_at_object:
+            self.complete = True
+        else:
+            single = (asked.tags,) if len(asked.tags) < 2 else [frozenset({tag}) for tag in asked.tags]
+            for tags in (_NO_TAGS, *single):
+                for held in self._found_by.get(tags, ()):
+                    if _covers(held, asked):
+                        return
+            rarest = single[0] if len(single) == 1 else min(single, key=self._count)
+            self._found_by.setdefault(rarest, []).append(asked)
+        self.rules.append(rule)
+
+    def _count(self, tags: frozenset[Tag]) -> int:
+        return len(self._found_by.get(tags, ()))
+
+
+_NO_TAGS: Final[frozenset[Tag]] = frozenset()
+
+
+def contenders_at(configuration: Configuration, source_key: str, key: LedgerKey) -> tuple[Rule, ...]:
+    """Those of the rules for a destination that give replicas of the source's key this key there."""
+    rules = contenders(configuration, source_key).get(key.destination, ())
+    return tuple(rule for rule in rules if rule.transform.of(source_key) == key.key)
+
+
+def places(configuration: Configuration, source_key: str) -> dict[LedgerKey, tuple[Rule, ...]]:
+    """Where replicas of a key may lie, and by which rules, the strongest first."""
+    found: dict[LedgerKey, list[Rule]] = {}
+    for bucket, rules in contenders(configuration, source_key).items():
+        for rule in rules:
+            found.setdefault(LedgerKey(bucket, rule.transform.of(source_key)), []).append(rule)
+    return {key: tuple(rules) for key, rules in found.items()}
 
 
 def _covers(one: Filter, other: Filter) -> bool:
@@ -62,9 +118,13 @@ def needs_object(rules: Mapping[str, Iterable[Rule]]) -> bool:
 
 def matches(filter_: Filter, facts: Facts) -> bool:
     """Whether an object whose key the filter admits is selected."""
+    return filter_.tags <= facts.tags and fits(filter_, facts)
+
+
+def fits(filter_: Filter, facts: Facts) -> bool:
+    """The same, whatever its tags are."""
     return (
-        filter_.tags <= facts.tags
-        and (filter_.larger_than is None or facts.size > filter_.larger_than)
+        (filter_.larger_than is None or facts.size > filter_.larger_than)
         and (filter_.smaller_than is None or facts.size < filter_.smaller_than)
         and (not filter_.storage_classes or facts.storage_class in filter_.storage_classes)
     )

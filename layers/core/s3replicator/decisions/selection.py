@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from s3replicator.decisions.job import Job, Scope, Standing
@@ -22,19 +22,22 @@ class Line:
     """A key to be worked on. ``versions``: these, the oldest first; None if the worker has to list them.
     ``restore``: replicas that others removed are to be copied again. ``recall``: the destinations hold
     objects that may be replicas the ledger does not know. ``only``: the ids of the versions that are meant,
-    if not all are; "" is the current one."""
+    if not all are; "" is the current one. ``counted``: how many versions the worker will list, where that is
+    known; it is not written down."""
 
     key: str
     versions: tuple[ListedVersion, ...] | None = None
     restore: bool = False
     recall: bool = False
     only: tuple[str, ...] | None = None
+    counted: int | None = field(default=None, compare=False)
 
     @property
     def weight(self) -> int:
-        if self.versions is not None:
-            return len(self.versions)
-        return MOST_VERSIONS_OF_A_KEY if self.only is None else max(1, len(self.only))
+        known = self.versions if self.versions is not None else self.only
+        if known is not None:
+            return max(1, len(known))
+        return MOST_VERSIONS_OF_A_KEY if self.counted is None else max(1, self.counted)
 
     def encode(self) -> bytes:
         versions = self.versions

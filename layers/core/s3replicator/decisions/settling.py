@@ -112,7 +112,8 @@ def tombstone(row: Row) -> Row:
 def removed_by_others(row: Row) -> Row:
     """The row of a version whose replica somebody else removed, perhaps a lifecycle rule that would be fought
     otherwise: it is not wanted back, whatever the row was waiting for."""
-    return replace(row, replica=None, lost=True, reason=None, detail=None, due=None, attempts=0)
+    lost = replace(row, replica=None, lost=True, threshold=None, missed=False)
+    return replace(lost, reason=None, detail=None, due=None, attempts=0)
 
 
 @dataclass(slots=True)

@@ -75,7 +75,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class SourceObject:
-    """Everything ``HeadObject`` tells about an object version. Times in seconds since the epoch."""
+    """Everything ``HeadObject`` tells about an object version. Times in seconds since the epoch.
+
+    ``encryption`` is the kind of server-side encryption; with ``aws:kms`` and ``aws:kms:dsse`` ``kms_key`` is
+    the key's ARN, and ``bucket_key`` whether a Bucket Key stands between it and the object.
+    """
 
     ref: VersionRef
     size: int
@@ -94,6 +98,8 @@ class SourceObject:
     archive_status: str | None = None
     restored: bool = False
     encryption: str | None = None
+    kms_key: str | None = None
+    bucket_key: bool = False
     checksum: Checksum | None = None
     lock: Lock = Lock()
     #: Made by Amazon's own replication.

@@ -22,6 +22,7 @@ from s3replicator.usecases.endings import busy, failed_row, park, park_as_it_cam
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.null_changes import or_ended
+from s3replicator.usecases.replica_changes import ReplicaChanges
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.work import Work
 
@@ -75,6 +76,7 @@ class Batch:
         self._lane = lane
         self._peers = peers
         self._router = Router(engine.source)
+        self._replica_changes = ReplicaChanges(engine)
 
     def process(self, messages: Sequence[Message], deadline: float) -> BatchResult:
         """Deal with every record of every message. ``deadline``: seconds since the epoch."""
@@ -136,7 +138,9 @@ class Batch:
                 tally.of_change(change, _deferred(change, failure.reason, failure.detail))
             return
         groups: dict[LedgerKey, list[Work]] = defaultdict(list)
-        routed = self._engine.parallel.map(lambda change: self._route(change, configuration), changes)
+        routed = self._engine.parallel.map(
+            lambda change: self._route(change, configuration, deadline), changes
+        )
         for change, works in zip(changes, routed, strict=True):
             if not works:
                 tally.of_change(change, _about(change, Result.NOT_SELECTED))
@@ -154,8 +158,13 @@ class Batch:
             for work, outcome in group:
                 tally.of_change(work.change, outcome)
 
-    def _route(self, change: Change, configuration: Configuration) -> Sequence[Work | Outcome]:
+    def _route(
+        self, change: Change, configuration: Configuration, deadline: float
+    ) -> Sequence[Work | Outcome]:
         try:
+            followed = self._replica_changes.follow(change, configuration, deadline)
+            if followed is not None:
+                return [followed]
             works = [self._within_stack(work) for work in self._router.route(change, configuration)]
             return or_ended(self._engine, change, works, configuration)
         except RetryableError as failure:

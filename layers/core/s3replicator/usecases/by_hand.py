@@ -1,6 +1,7 @@
 """Settling one key because an operator asks for it: every version that the rules select is wanted, whatever
 events said, and what differs in tags or retention is put right."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -11,7 +12,7 @@ from s3replicator.decisions.failures import Reason, ReplicationError, RetryableE
 from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, source_ref
 from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.outcome import Outcome, Result
-from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.rules import places
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import NULL, Kind, ListedVersion, VersionRef
 from s3replicator.ports import Configurations, Conflict, LeaseLost
@@ -71,25 +72,33 @@ class ByHand:
             return Report([wrong])
         configuration = self.configurations.current()
         report = Report()
-        selected = contenders(configuration, request.key)
+        selected = places(configuration, request.key)
         exists = bool(self.engine.source.versions(request.bucket, request.key))
-        for destination in request.destinations or self.engine.destinations:
-            key = LedgerKey(destination, request.key)
+        for key in self._places(request, selected):
             try:
-                if (exists and destination in selected) or self.engine.ledger.head(key) is not None:
+                if (exists and key in selected) or self._is_known(request, key):
                     self._settle(request, key, configuration, deadline, report)
             except LeaseLost:
-                report.busy.append(destination)
+                report.busy.append(key.destination)
             except ReplicationError as failure:
-                report.outcomes.append(_failed(key, failure))
+                report.outcomes.append(_failed(request.key, key, failure))
         return report
+
+    def _places(self, request: Request, selected: Iterable[LedgerKey]) -> list[LedgerKey]:
+        """Where rules put replicas, and where they are if no rule ever gave them another key."""
+        asked = request.destinations or tuple(self.engine.destinations)
+        ours = [key for key in selected if key.destination in asked]
+        return list(dict.fromkeys([*ours, *(LedgerKey(destination, request.key) for destination in asked)]))
+
+    def _is_known(self, request: Request, key: LedgerKey) -> bool:
+        head = self.engine.ledger.head(key)
+        return head is not None and head.source == source_name(VersionRef(request.bucket, request.key, ""))
 
     def recall(self, bucket: str, key: str, deadline: float) -> bool:
         """Recognise replicas that the ledger does not know, and do nothing else. False if it cannot be done
         now."""
         configuration = self.configurations.current()
-        for destination in contenders(configuration, key):
-            ledger_key = LedgerKey(destination, key)
+        for ledger_key in places(configuration, key):
             try:
                 source = source_name(VersionRef(bucket, key, ""))
                 _, leased = lease_key(self.engine, ledger_key, source, deadline)
@@ -103,7 +112,7 @@ class ByHand:
         return True
 
     def _recall(self, leased: LeasedKey, sides: Sides, configuration: Configuration) -> list[str]:
-        rules = contenders(configuration, leased.key.key).get(leased.key.destination, ())
+        rules = leased.contending(configuration)
         markers = not self.peers and any(rule.delete_markers for rule in rules)
         return recall(self.engine, leased, sides, markers=markers)
 
@@ -139,7 +148,7 @@ class ByHand:
                 leased.resolve()
             adopted = self._recall(leased, settlement.sides(), configuration)
             report.outcomes += [
-                _outcome(leased.key, Result.ADOPTED, version_id=vid) for vid in sorted(adopted)
+                _outcome(request.key, leased.key, Result.ADOPTED, version_id=vid) for vid in sorted(adopted)
             ]
             if request.restore_lost and not self.peers:
                 self._cover(leased, settlement)
@@ -148,19 +157,21 @@ class ByHand:
             if not complete:
                 failures.append(_LATER)
             elif request.compare:
-                failures += self._compare(leased, deadline)
+                report.outcomes += self._compare(request.key, leased, deadline)
         except Unfinished as stopped:
             failures.append(stopped.failure)
         except ReplicationError as failure:
             failures.append(failure)
         leased.withdraw()
         leased.release()
-        report.outcomes += [_failed(leased.key, failure) for failure in failures]
+        report.outcomes += [_failed(request.key, leased.key, failure) for failure in failures]
         for result, versions in (
             (Result.REPLICATED, settlement.published),
             (Result.REMOVED, settlement.removed),
         ):
-            report.outcomes += [_outcome(leased.key, result, version_id=vid) for vid in sorted(versions)]
+            report.outcomes += [
+                _outcome(request.key, leased.key, result, version_id=vid) for vid in sorted(versions)
+            ]
         report.outcomes += self._send(leased, settlement)
 
     def _send(self, leased: LeasedKey, settlement: Settlement) -> list[Outcome]:
@@ -172,7 +183,7 @@ class ByHand:
         if not leased.fit and not settlement.to_prepare:
             # By hand there is no message that comes again by itself.
             now = self.engine.clock.now()
-            letter = letters.to_settle(leased.head.source, NULL, leased.key.destination, now)
+            letter = letters.to_settle(leased.head.source, NULL, leased.key, now)
             self.engine.outbox.hand_over(letter)
         return sent
 
@@ -219,52 +230,60 @@ class ByHand:
             # Nothing in a delete marker says who wrote it: it may be a peer's own replica.
             return
         fresh = Row(kind=listed.kind, status=Status.PENDING, order=facts_of(listed))
-        change = letters.change_of(leased.head.source, listed.version_id, fresh, leased.key.destination)
+        change = letters.change_of(leased.head.source, listed.version_id, fresh, leased.key)
         works = Router(self.engine.source).route(replace(change, destination=None), configuration)
         for work in works:
-            if work.destination == leased.key.destination:
+            if work.key == leased.key:
                 settlement.ask(work)
 
-    def _compare(self, leased: LeasedKey, deadline: float) -> list[ReplicationError]:
+    def _compare(self, source_key: str, leased: LeasedKey, deadline: float) -> list[Outcome]:
         """What could not be compared, or not be put right."""
-        failures: list[ReplicationError] = []
+        outcomes: list[Outcome] = []
         for vid, row in leased.rows().items():
             if row.kind is not Kind.OBJECT or row.replica is None or row.status is not Status.COMPLETED:
                 continue
             if not self.engine.may_publish(deadline):
-                return [*failures, _LATER]
+                return [*outcomes, _failed(source_key, leased.key, _LATER)]
             try:
-                ref = source_ref(leased.head.source, vid)
-                found = refresh.difference(self.engine, leased.bucket, ref, row.replica)
-                if found is None:
-                    continue
-                refresh.put_right(leased.bucket, ref.key, row.replica, found)
-                if found.alike and row.reason == Reason.VERIFICATION_FAILED:
-                    leased.set_row(vid, replace(row, reason=None, detail=None))
+                failures = self._compare_one(leased, vid, row, row.replica)
             except SourceGone:
                 continue
             except ReplicationError as failure:
-                failures.append(failure)
-        return failures
+                failures = [failure]
+            outcomes += [_failed(source_key, leased.key, failure, vid) for failure in failures]
+        return outcomes
+
+    def _compare_one(self, leased: LeasedKey, vid: str, row: Row, replica: str) -> list[ReplicationError]:
+        ref = source_ref(leased.head.source, vid)
+        found = refresh.difference(self.engine, leased.key, ref, replica)
+        if found is None:
+            return []
+        if found.alike and row.reason == Reason.VERIFICATION_FAILED:
+            leased.set_row(vid, replace(row, reason=None, detail=None))
+        return refresh.put_right(leased.bucket, leased.key.key, replica, found)
 
 
 def _outcome(
+    source_key: str,
     key: LedgerKey,
     result: Result,
-    reason: str | None = None,
-    detail: str | None = None,
+    *,
     version_id: str | None = None,
+    failure: ReplicationError | None = None,
 ) -> Outcome:
     return Outcome(
         result,
-        key=key.key,
+        key=source_key,
         version_id=version_id,
         destination=key.destination,
-        reason=reason,
-        detail=detail,
+        replica_key=key.other_than(source_key),
+        reason=failure.reason if failure else None,
+        detail=failure.detail if failure else None,
     )
 
 
-def _failed(key: LedgerKey, failure: ReplicationError) -> Outcome:
+def _failed(
+    source_key: str, key: LedgerKey, failure: ReplicationError, version_id: str | None = None
+) -> Outcome:
     result = Result.DELAYED if isinstance(failure, RetryableError) else Result.FAILED
-    return _outcome(key, result, failure.reason, failure.detail)
+    return _outcome(source_key, key, result, version_id=version_id, failure=failure)

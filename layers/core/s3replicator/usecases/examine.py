@@ -4,16 +4,18 @@ Whether anything has to be done is seen from the two lists and the heads of the 
 time: a key that is in order costs nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.drift import compare, unknown_objects
 from s3replicator.decisions.job import Job, JobKind
-from s3replicator.decisions.ledger import Head, LedgerKey, Row
+from s3replicator.decisions.ledger import Head, LedgerKey, Row, source_name
+from s3replicator.decisions.placement import Placement
 from s3replicator.decisions.prices import Load
-from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.probe import is_probe
+from s3replicator.decisions.rules import Facts, contenders, fits
 from s3replicator.decisions.selection import (
     MOST_BYTES,
     MOST_VERSIONS,
@@ -23,7 +25,7 @@ from s3replicator.decisions.selection import (
     standing,
 )
 from s3replicator.decisions.settling import Sides
-from s3replicator.decisions.versions import Kind, ListedVersion
+from s3replicator.decisions.versions import Kind, ListedVersion, VersionRef
 from s3replicator.ports import JobStore, Ledger
 from s3replicator.usecases.listing import KeyVersions
 from s3replicator.usecases.reconcile import is_interrupted
@@ -48,11 +50,12 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What every range of a job shares. ``destinations`` in the order of the streams."""
+    """What every range of a job shares. ``placements`` in the order of the streams."""
 
     job: Job
     configuration: Configuration
-    destinations: Sequence[str]
+    source_bucket: str
+    placements: Sequence[Placement]
     ledger: Ledger
     store: JobStore
     peers: frozenset[str]
@@ -61,11 +64,11 @@ class Terms:
 
 @dataclass(slots=True)
 class _Key:
-    """A key at the source, and at the destinations."""
+    """A key at the source, and what there is of it wherever replicas may be."""
 
     key: str
     source: KeyVersions
-    replicas: Mapping[str, KeyVersions]
+    replicas: Mapping[Placement, KeyVersions]
 
 
 @dataclass(slots=True)
@@ -87,9 +90,10 @@ class Examiner:
         self.totals.keys += bool(source.versions)
         self.totals.versions += len(source.versions)
         self.totals.bytes += sum(version.size for version in source.versions)
-        by_bucket = dict(zip(self.terms.destinations, replicas, strict=True))
-        self._waiting.append(_Key(key, source, by_bucket))
-        if len(self._waiting) * len(self.terms.destinations) >= _AT_ONCE:
+        by_placement = dict(zip(self.terms.placements, replicas, strict=True))
+        here = {placement: found for placement, found in by_placement.items() if placement.has(key)}
+        self._waiting.append(_Key(key, source, here))
+        if len(self._waiting) * len(self.terms.placements) >= _AT_ONCE:
             self._examine()
 
     def named(self, key: str, ids: tuple[str, ...]) -> None:
@@ -132,67 +136,82 @@ class Examiner:
     def _examine(self) -> None:
         waiting, self._waiting = self._waiting, []
         looked_at = [one for one in waiting if self._may_matter(one)]
-        wanted = [LedgerKey(bucket, one.key) for one in looked_at for bucket in self.terms.destinations]
+        wanted = [placement.place(one.key) for one in looked_at for placement in one.replicas]
         heads = self.terms.ledger.heads(wanted) if wanted else {}
         for one in looked_at:
-            line = self._line(one, {d: heads.get(LedgerKey(d, one.key)) for d in self.terms.destinations})
+            source = source_name(VersionRef(self.terms.source_bucket, one.key, ""))
+            found = {placement: heads.get(placement.place(one.key)) for placement in one.replicas}
+            # The place may belong to another key, which whoever works on this one will find out.
+            ours = {p: head if head and head.source == source else None for p, head in found.items()}
+            line = self._line(one, ours)
             if line is not None:
                 self._add(line)
 
     def _may_matter(self, one: _Key) -> bool:
         job = self.terms.job
-        if not job.filters.selects_key(one.key):
+        if is_probe(one.key) or not job.filters.selects_key(one.key):
             return False
         return bool(one.source.versions) or job.kind is JobKind.RECONCILE
 
-    def _line(self, one: _Key, heads: Mapping[str, Head | None]) -> Line | None:
-        selected = contenders(self.terms.configuration, one.key)
+    def _line(self, one: _Key, heads: Mapping[Placement, Head | None]) -> Line | None:
+        contending = contenders(self.terms.configuration, one.key)
+        selected = {
+            placement: [
+                rule for rule in contending.get(placement.bucket, ()) if rule.transform == placement.transform
+            ]
+            for placement in heads
+        }
         if self.terms.job.kind is JobKind.BACKFILL:
             return self._to_replicate(one, selected, heads)
-        differs = any(
-            self._differs(one, bucket, selected.get(bucket, ()), head) for bucket, head in heads.items()
-        )
-        return Line(one.key) if differs else None
+        differs = any(self._differs(one, p, selected[p], head) for p, head in heads.items())
+        return Line(one.key, counted=_count(one)) if differs else None
 
-    def _rows(self, bucket: str, key: str, head: Head | None) -> Mapping[str, Row]:
+    def _rows(self, place: LedgerKey, head: Head | None) -> Mapping[str, Row]:
         if head is None:
             return {}
-        spilled = self.terms.ledger.spilled(LedgerKey(bucket, key)) if head.spilled else {}
+        spilled = self.terms.ledger.spilled(place) if head.spilled else {}
         return {**spilled, **head.rows}
 
     def _to_replicate(
         self,
         one: _Key,
-        selected: Mapping[str, Sequence[Rule]],
-        heads: Mapping[str, Head | None],
+        selected: Mapping[Placement, Sequence[Rule]],
+        heads: Mapping[Placement, Head | None],
     ) -> Line | None:
         job = self.terms.job
-        contending = [bucket for bucket in self.terms.destinations if bucket in selected]
+        contending = [placement for placement, rules in selected.items() if rules]
         if not contending:
             return None
         if not one.source.complete:
-            return Line(one.key, recall=any(one.replicas[bucket].versions for bucket in contending))
-        markers = self._markers([rule for bucket in contending for rule in selected[bucket]])
-        versions = select(job, one.key, one.source.versions, markers=markers)
+            return Line(one.key, recall=any(one.replicas[placement].versions for placement in contending))
+        rules = [rule for placement in contending for rule in selected[placement]]
+        markers = self._markers(rules)
+        versions = [
+            version
+            for version in select(job, one.key, one.source.versions, markers=markers)
+            if _may_be_selected(version, rules, markers=markers)
+        ]
         if not versions:
             return None
-        known = {bucket: self._rows(bucket, one.key, heads[bucket]) for bucket in contending}
+        known = {p: self._rows(p.place(one.key), heads[p]) for p in contending}
         if job.restore_lost and any(
-            self._is_lost(known[bucket].get(version.version_id), one.replicas[bucket])
+            self._is_lost(rows.get(version.version_id), one.replicas[placement])
             for version in versions
-            for bucket in contending
+            for placement, rows in known.items()
         ):
-            return Line(one.key, restore=True)
+            return Line(one.key, restore=True, counted=_count(one))
         wanted = tuple(version for version in versions if self._weigh(version, known))
         if not wanted:
             return None
-        recall = any(unknown_objects(known[bucket], one.replicas[bucket].versions) for bucket in contending)
+        recall = any(unknown_objects(rows, one.replicas[p].versions) for p, rows in known.items())
         return Line(one.key, wanted if len(wanted) <= MOST_VERSIONS_OF_A_KEY else None, recall=recall)
 
-    def _weigh(self, version: ListedVersion, known: Mapping[str, Mapping[str, Row]]) -> bool:
-        """Whether any of these destinations is to be given the version; added to their loads."""
+    def _weigh(self, version: ListedVersion, known: Mapping[Placement, Mapping[str, Row]]) -> bool:
+        """Whether any of these places is to be given the version; added to the loads of their buckets."""
         standings = self.terms.job.standings
-        lacking = [b for b, rows in known.items() if standing(rows.get(version.version_id)) in standings]
+        lacking = {
+            p.bucket for p, rows in known.items() if standing(rows.get(version.version_id)) in standings
+        }
         for bucket in lacking:
             self.loads[bucket] = self.loads.get(bucket, Load()) + Load.of(version)
         return bool(lacking)
@@ -204,16 +223,16 @@ class Examiner:
         here = any(version.version_id == row.replica for version in replicas.versions)
         return row.lost or (row.live and not here)
 
-    def _differs(self, one: _Key, bucket: str, rules: Sequence[Rule], head: Head | None) -> bool:
-        source, replicas = one.source, one.replicas[bucket]
+    def _differs(self, one: _Key, placement: Placement, rules: Sequence[Rule], head: Head | None) -> bool:
+        source, replicas = one.source, one.replicas[placement]
         if head is None and not (source.versions and rules):
             return False
         if not (source.complete and replicas.complete):
             return True
-        rows = self._rows(bucket, one.key, head)
+        rows = self._rows(placement.place(one.key), head)
         sides = Sides(source.versions, replicas.versions)
         markers = self._markers(rules)
-        wanted = [one for one in sides.source if rules and (markers or one.kind is Kind.OBJECT)]
+        wanted = [version for version in sides.source if _may_be_selected(version, rules, markers=markers)]
         found = compare(
             rows,
             sides,
@@ -228,3 +247,18 @@ class Examiner:
     def _markers(self, rules: Sequence[Rule]) -> bool:
         """Nothing in a delete marker says who wrote it: with peers, only its event tells."""
         return not self.terms.peers and any(rule.delete_markers for rule in rules)
+
+
+def _may_be_selected(version: ListedVersion, rules: Iterable[Rule], *, markers: bool) -> bool:
+    """By what a list tells of it, which is all but its tags."""
+    if version.kind is Kind.MARKER:
+        return markers
+    facts = Facts(size=version.size, storage_class=version.storage_class)
+    return any(fits(rule.filter, facts) for rule in rules)
+
+
+def _count(one: _Key) -> int | None:
+    """How many versions a key has; None if not all of them have been listed."""
+    if not all(listed.complete for listed in (one.source, *one.replicas.values())):
+        return None
+    return len(one.source.versions)

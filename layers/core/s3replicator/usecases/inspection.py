@@ -16,7 +16,7 @@ from s3replicator.decisions.inspection import (
     with_unlisted,
 )
 from s3replicator.decisions.ledger import LedgerKey, source_name
-from s3replicator.decisions.rules import Facts, contenders, needs_tags, winner
+from s3replicator.decisions.rules import Facts, contenders, needs_tags, places, winner
 from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, Tag, VersionRef, id_for_s3
 from s3replicator.ports import Ledger, Parallel, Source
@@ -41,9 +41,12 @@ class Inspection:
         rules = contenders(configuration, key)
         # A rule may name a bucket the stack does not: the functions record that they cannot reach it.
         names = list(dict.fromkeys([*destinations, *rules]))
-        histories = dict(zip(names, self.parallel.map(lambda n: self._history(n, key), names), strict=True))
+        # Where rules put replicas, and where they are if no rule ever gave them another key.
+        keys = list(dict.fromkeys([*places(configuration, key), *(LedgerKey(name, key) for name in names)]))
+        found = self.parallel.map(lambda place: History(*self.ledger.history(place)), keys)
+        histories = dict(zip(keys, found, strict=True))
         listed = self.source.versions(bucket, key)
-        judge = _Judge(self.source, bucket, key, listed, rules)
+        judge = _Judge(self.source, bucket, key, listed, rules=rules, histories=histories)
 
         def report(entry: tuple[ListedVersion, bool]) -> VersionReport:
             version, is_listed = entry
@@ -54,14 +57,11 @@ class Inspection:
                 size=version.size if is_listed and version.kind is Kind.OBJECT else None,
                 latest=version.latest,
                 listed=is_listed,
-                destinations=tuple(judge.told(version, is_listed, name, histories[name]) for name in names),
+                destinations=tuple(judge.told(version, is_listed, name) for name in names),
             )
 
         merged = with_unlisted(listed, (history for history in histories.values() if judge.owns(history)))
         return self.parallel.map(report, (v for v in merged if only is None or _is_called(v[0], only)))
-
-    def _history(self, destination: str, key: str) -> History:
-        return History(*self.ledger.history(LedgerKey(destination, key)))
 
 
 def _is_called(version: ListedVersion, name: str) -> bool:
@@ -77,13 +77,16 @@ class _Judge:
         bucket: str,
         key: str,
         listed: Sequence[ListedVersion],
+        *,
         rules: Mapping[str, tuple[Rule, ...]],
+        histories: Mapping[LedgerKey, History],
     ) -> None:
         self._source = source
         self._bucket = bucket
         self._key = key
         self._listed = listed
         self._rules = rules
+        self._histories = histories
         # Two threads may both ask at first; the answers are the same.
         self._tags: Callable[[str], frozenset[Tag]] = cache(self._read_tags)
         self._is_replica: Callable[[str], bool] = cache(self._read_is_replica)
@@ -92,10 +95,8 @@ class _Judge:
         """False if the key at the destination belongs to another source key."""
         return history.head is None or history.head.source == source_name(self._ref(""))
 
-    def told(
-        self, version: ListedVersion, is_listed: bool, destination: str, history: History
-    ) -> AtDestination:
-        recorded = history.told(destination, version.version_id) if self.owns(history) else None
+    def told(self, version: ListedVersion, is_listed: bool, destination: str) -> AtDestination:
+        recorded = self._recorded(version, destination)
         if recorded is not None and (recorded.rule is not None or recorded.state is not State.PENDING):
             return recorded
         # Of a version that is gone there is nothing left that a rule could be asked about.
@@ -106,28 +107,43 @@ class _Judge:
             return AtDestination(destination, State.NONE)
         if version.kind is Kind.OBJECT and self._is_replica(version.version_id):
             return AtDestination(destination, State.REPLICA)
+        place = LedgerKey(destination, rule.transform.of(self._key))
+        history = self._histories[place]
         if history.head is not None and not self.owns(history):
-            return of_another_key(destination, rule, history.head.source)
-        return awaited(destination, rule)
+            at = of_another_key(destination, rule, history.head.source)
+        else:
+            at = awaited(destination, rule)
+        return replace(at, replica_key=place.other_than(self._key))
+
+    def _recorded(self, version: ListedVersion, destination: str) -> AtDestination | None:
+        """What the ledger says of it, wherever a rule has put its replica; the place it is in counts most."""
+        told = [
+            replace(at, replica_key=place.other_than(self._key))
+            for place, history in self._histories.items()
+            if place.destination == destination
+            and self.owns(history)
+            and (at := history.told(destination, version.version_id)) is not None
+        ]
+        return next((at for at in told if at.replica is not None), next(iter(told), None))
 
     def _rule(self, version: ListedVersion, destination: str) -> Rule | None:
         contending = self._rules.get(destination, ())
-        tags: frozenset[Tag] = frozenset()
-        if needs_tags({destination: contending}):
-            judged = self._judged_by(version)
-            tags = self._tags(judged) if judged else tags
-        rule = winner(contending, Facts(tags))
+        judged = self._judged_by(version)
+        facts = Facts(size=judged.size, storage_class=judged.storage_class) if judged else Facts()
+        if judged and needs_tags({destination: contending}):
+            facts = replace(facts, tags=self._tags(judged.version_id))
+        rule = winner(contending, facts)
         if rule and version.kind is Kind.MARKER and not rule.delete_markers:
             return None
         return rule
 
-    def _judged_by(self, version: ListedVersion) -> str | None:
-        """Whose tags count: a delete marker has none and is judged by the version below it."""
+    def _judged_by(self, version: ListedVersion) -> ListedVersion | None:
+        """What rules look at: a delete marker is judged by the version below it."""
         below = iter(self._listed)
         for listed in below:
             if listed.version_id == version.version_id:
                 candidates = [listed, *below]
-                return next((v.version_id for v in candidates if v.kind is Kind.OBJECT), None)
+                return next((one for one in candidates if one.kind is Kind.OBJECT), None)
         return None
 
     def _read_tags(self, version_id: str) -> frozenset[Tag]:

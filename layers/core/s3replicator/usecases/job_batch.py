@@ -6,8 +6,8 @@ what the ledger calls COMPLETED is not copied again.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from s3replicator.decisions import letters
@@ -17,7 +17,7 @@ from s3replicator.decisions.job import Job, JobKind, parse_job
 from s3replicator.decisions.job_report import Task, TaskStatus, ended, lines_of, tasks_of
 from s3replicator.decisions.ledger import LedgerKey, source_name
 from s3replicator.decisions.outcome import Outcome, Result
-from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.rules import places
 from s3replicator.decisions.selection import Line, keys_of, select, standing
 from s3replicator.decisions.versions import ListedVersion, VersionRef
 from s3replicator.ports import Configurations, JobStore, LeaseLost
@@ -58,7 +58,7 @@ class _Progress:
 
     done: set[str] = field(default_factory=set)
     tries: Counter[str] = field(default_factory=Counter)
-    tasks: dict[tuple[str, str, str], Task] = field(default_factory=dict)
+    tasks: dict[tuple[str, str, LedgerKey], Task] = field(default_factory=dict)
 
     @classmethod
     def read(cls, body: bytes | None) -> "_Progress":
@@ -74,7 +74,10 @@ class _Progress:
         """What is told again of a version takes the place of what was told before."""
         for task in tasks:
             # Of one version there may be several findings.
-            self.tasks[task.key, f"{task.version} {task.finding}", task.destination] = task
+            self.tasks[task.key, f"{task.version} {task.finding}", task.place] = task
+
+    def of(self, key: str) -> Iterator[Task]:
+        return (task for task in self.tasks.values() if task.key == key)
 
     def encode(self) -> bytes:
         keys = {"done": sorted(self.done), "tries": self.tries}
@@ -96,6 +99,18 @@ class JobBatch:
     def run(self, job_id: str, name: str, deadline: float) -> dict[str, Any]:
         """{"done": bool, "wait": seconds until it should be given out again}. Raises ``RetryableError``."""
         job = self._job(job_id)
+        claimed = name.replace("/batches/", "/claims/")
+        claim = self.store.claim(claimed, self.engine.clock.now(), deadline + _MARGIN)
+        if claim is None:
+            # One of an execution that was stopped works to its end. What it finds and puts right is not found
+            # again, and only its results tell of it.
+            return {"done": False, "wait": self.engine.timing.defer}
+        try:
+            return self._work(job, name, deadline)
+        finally:
+            self.store.release(claimed, claim)
+
+    def _work(self, job: Job, name: str, deadline: float) -> dict[str, Any]:
         results, partial = (name.replace("/batches/", f"/{to}/") for to in ("results", "partial"))
         lines = self._lines(name)
         if self.store.read(results) is not None:
@@ -142,12 +157,12 @@ class JobBatch:
             lines = [line for line in lines if line.restore]
         progress.tries.update(line.key for line in lines)
         each = self.engine.parallel.map(
-            lambda line: self._one(job, line, configuration, deadline, progress.tries[line.key]), lines
+            lambda line: self._one(job, line, configuration, deadline, progress), lines
         )
-        for line, tasks in zip(lines, each, strict=True):
-            if tasks is not None:
+        for line, (tasks, is_done) in zip(lines, each, strict=True):
+            progress.add(tasks)
+            if is_done:
                 progress.done.add(line.key)
-                progress.add(tasks)
 
     # -- versions to be replicated
 
@@ -189,19 +204,16 @@ class JobBatch:
     ) -> list[ListedVersion]:
         """A key of many versions takes several calls, and another worker may have held it: what is done by
         now is told of, and need not be looked at again."""
-        known = {
-            destination: self.engine.ledger.history(LedgerKey(destination, key))[1]
-            for destination in contenders(configuration, key)
-        }
+        known = {place: self.engine.ledger.history(place)[1] for place in places(configuration, key)}
         unfinished = []
         for version in versions:
             name = version.version_id
-            told = {destination: rows.get(name) for destination, rows in known.items()}
+            told = {place: rows.get(name) for place, rows in known.items()}
             if any(standing(row) in job.standings for row in told.values()):
                 unfinished.append(version)
             progress.add(
-                ended(Task(key, name, destination, TaskStatus.PENDING), row)
-                for destination, row in told.items()
+                ended(_task_at(key, name, place), row)
+                for place, row in told.items()
                 if row is not None and standing(row) not in job.standings
             )
         return unfinished
@@ -209,7 +221,7 @@ class JobBatch:
     def _versions(self, job: Job, line: Line, configuration: Configuration) -> Iterable[ListedVersion]:
         if line.versions is not None:
             return line.versions
-        rules = [rule for held in contenders(configuration, line.key).values() for rule in held]
+        rules = [rule for held in places(configuration, line.key).values() for rule in held]
         markers = not self.reconciler.peers and any(rule.delete_markers for rule in rules)
         listed = [
             version
@@ -225,36 +237,51 @@ class JobBatch:
     # -- keys to be settled
 
     def _one(
-        self, job: Job, line: Line, configuration: Configuration, deadline: float, tries: int
-    ) -> list[Task] | None:
-        """None if the key could not be dealt with now."""
+        self, job: Job, line: Line, configuration: Configuration, deadline: float, progress: _Progress
+    ) -> tuple[list[Task], bool]:
+        """What is known of the key, and whether that is all."""
+        tasks: list[Task] = []
         if not self._has_time(deadline):
-            return None
+            return tasks, False
         try:
-            if job.kind is JobKind.BACKFILL:
-                return self._restore(line, deadline) if job.repair else self._plan(job, line, configuration)
-            return self.reconciler.run(job, line.key, configuration, deadline)
+            for task in self._tasks(job, line, configuration, deadline):
+                tasks.append(task)
         except (KeyBusy, LeaseLost):
-            return None
+            return tasks, False
         except ReplicationError as failure:
-            if isinstance(failure, RetryableError) and tries < _TRIES:
-                return None
-            return [
-                Task(line.key, None, destination, TaskStatus.FAILED, failure.reason, failure.detail)
-                for destination in contenders(configuration, line.key)
+            if isinstance(failure, RetryableError) and progress.tries[line.key] < _TRIES:
+                return tasks, False
+            # Nobody comes back for what has been found.
+            given_up = [task for task in (*progress.of(line.key), *tasks) if task.only_found]
+            given_up += [_task_at(line.key, None, place) for place in places(configuration, line.key)]
+            tasks += [
+                replace(task, status=TaskStatus.FAILED, reason=failure.reason, detail=failure.detail)
+                for task in given_up
             ]
+        return tasks, True
 
-    def _restore(self, line: Line, deadline: float) -> list[Task]:
-        request = Request(self.source_bucket, line.key, restore_lost=True, compare=False)
-        return [_task(outcome) for outcome in settled(self.by_hand, request, deadline).outcomes]
+    def _tasks(self, job: Job, line: Line, configuration: Configuration, deadline: float) -> Iterator[Task]:
+        if job.kind is JobKind.RECONCILE:
+            yield from self.reconciler.run(job, line.key, configuration, deadline)
+        elif job.repair:
+            request = Request(self.source_bucket, line.key, restore_lost=True, compare=False)
+            yield from (_task(outcome) for outcome in settled(self.by_hand, request, deadline))
+        else:
+            yield from self._plan(job, line, configuration)
 
     def _plan(self, job: Job, line: Line, configuration: Configuration) -> list[Task]:
         """A dry run."""
         return [
-            Task(line.key, version.version_id, destination, TaskStatus.SKIPPED, detail="a dry run")
+            replace(
+                _task_at(line.key, version.version_id, place), status=TaskStatus.SKIPPED, detail="a dry run"
+            )
             for version in self._versions(job, line, configuration)
-            for destination in contenders(configuration, line.key)
+            for place in places(configuration, line.key)
         ]
+
+
+def _task_at(key: str, version: str | None, place: LedgerKey) -> Task:
+    return Task(key, version, place.destination, TaskStatus.PENDING, replica_key=place.other_than(key))
 
 
 def _task(outcome: Outcome) -> Task:
@@ -269,4 +296,5 @@ def _task(outcome: Outcome) -> Task:
         reason=None if succeeded else outcome.reason or outcome.result,
         detail=None if succeeded else outcome.detail,
         replica=outcome.replica,
+        replica_key=outcome.replica_key,
     )

@@ -12,13 +12,13 @@ from s3replicator.decisions.job_report import (
     Task,
     TaskStatus,
     ended,
+    ended_finding,
     lines_of,
     report_file,
     report_lines,
     report_manifest,
     tasks_of,
 )
-from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.ports import Clock, JobStore, Ledger, Parallel
 
 #: How often what is under way is looked at before the report is made without it: about six hours.
@@ -89,7 +89,9 @@ class JobFinish:
     def _as_it_is(self, task: Task) -> Task:
         if task.version is None:
             return task
-        row = self.ledger.peek(LedgerKey(task.destination, task.key), task.version)
+        if task.finding is not None:
+            return ended_finding(task, self.ledger.history(task.place)[1])
+        row = self.ledger.peek(task.place, task.version)
         return task if row is None else ended(task, row)
 
     # -- the report

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from s3replicator.decisions.announcements import Announcement, of_late, threshold_of
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import (
@@ -16,6 +17,7 @@ from s3replicator.decisions.failures import (
     ReplicationError,
     RetryableError,
     SourceGone,
+    blamed,
 )
 from s3replicator.decisions.ledger import Row
 from s3replicator.decisions.outcome import Outcome, Result
@@ -56,6 +58,22 @@ class LargeCopy:
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
         """
         known = self._engine.ledger.peek(work.key, work.version_id)
+        late = self._lateness(work, known)
+        if late:
+            work = replace(work, change=replace(work.change, missed=True))
+        outcome = self._go_on(work, known, configuration, deadline)
+        return replace(outcome, announcements=(*late, *outcome.announcements))
+
+    def _lateness(self, work: Work, known: Row | None) -> tuple[Announcement, ...]:
+        """What has to be told of a version that is late and has no row; of rows that wait the sweep tells."""
+        threshold = threshold_of(work.change, work.rule, work.kind)
+        if known is not None or work.change.missed or threshold is None:
+            return ()
+        if self._engine.clock.now() < threshold:
+            return ()
+        return (of_late(work.change, work.destination, work.rule),)
+
+    def _go_on(self, work: Work, known: Row | None, configuration: Configuration, deadline: float) -> Outcome:
         if work.change.prepare and known is not None:
             work = self._to_be_copied_again(work, known)
         if work.change.prepare and isinstance(work.failure, SourceGone | NotEligible):
@@ -113,17 +131,17 @@ class LargeCopy:
         if replica is None or replica != known.replica:
             return work
         try:
-            found = self._engine.destination(work.destination).head(work.change.key, replica)
+            found = self._engine.destination(work.destination).head(work.key.key, replica)
         except ReplicationError as failure:
             return replace(work, failure=failure)
-        return replace(work, source=found, failure=None, rule=None, again=known) if found else work
+        return replace(work, source=found, failure=None, again=known) if found else work
 
     def _prepare(self, work: Work, deadline: float) -> tuple[Work, _Prepared]:
         """Start the upload, or go on with the one the change carries, and copy the parts it lacks."""
         source, bucket = self._source(work), self._engine.destination(work.destination)
-        check_eligible(source, large=True)
+        check_eligible(source, None if work.again else work.rule, large=True)
         upload = work.change.upload
-        have = bucket.parts(work.change.key, upload.upload_id) if upload else None
+        have = bucket.parts(work.key.key, upload.upload_id) if upload else None
         if upload is None or have is None:
             upload, have = self._start(work, source, bucket), {}
         work = replace(work, change=replace(work.change, upload=upload))
@@ -136,12 +154,13 @@ class LargeCopy:
     def _start(self, work: Work, source: SourceObject, bucket: DestinationBucket) -> Upload:
         tags = self._tags(work)
         nonce, started = self._engine.dice.token(), self._engine.clock.now()
-        request = upload_request(source, work.rule, work.stamp(nonce), tags)
-        return Upload(bucket.create_upload(work.change.key, request), nonce, started)
+        again = work.again is not None
+        request = upload_request(source, work.rule, work.stamp(nonce), tags, again=again)
+        return Upload(bucket.create_upload(work.key.key, request), nonce, started)
 
     def _tags(self, work: Work) -> frozenset[Tag]:
         if work.again is not None and work.again.replica is not None:
-            return self._engine.destination(work.destination).tags(work.change.key, work.again.replica)
+            return self._engine.destination(work.destination).tags(work.key.key, work.again.replica)
         return self._engine.source.tags(work.change.ref)
 
     def _copy_parts(
@@ -161,9 +180,9 @@ class LargeCopy:
             if failures or self._engine.clock.now() + _MARGIN > deadline:
                 return None
             try:
-                return bucket.copy_part(source.ref, source.etag, work.change.key, upload_id, part)
+                return bucket.copy_part(source.ref, source.etag, work.key.key, upload_id, part)
             except ReplicationError as failure:
-                failures.append(failure)
+                failures.append(blamed(failure, source.kms_key))
                 return None
 
         copied = self._engine.parallel.map(copy, missing)

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import ChangeKind, Upload
-from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError
+from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError, blamed
 from s3replicator.decisions.ledger import (
     Head,
     Intent,
@@ -24,6 +25,7 @@ from s3replicator.decisions.ledger import (
 )
 from s3replicator.decisions.order import Place, place_by_list, place_by_sequencer
 from s3replicator.decisions.replica import copy_request, is_disproven, is_proven, matches
+from s3replicator.decisions.rules import contenders_at
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
@@ -58,6 +60,10 @@ class LeasedKey:
     @property
     def bucket(self) -> DestinationBucket:
         return self._engine.destination(self.key.destination)
+
+    def contending(self, configuration: Configuration) -> Sequence[Rule]:
+        """The rules that could select a version of the key for this place, the strongest first."""
+        return contenders_at(configuration, source_ref(self.head.source, "").key, self.key)
 
     # -- rows
 
@@ -202,9 +208,13 @@ class LeasedKey:
 
     def _send(self, work: Work, nonce: str) -> Published:
         if not isinstance(work.source, SourceObject):
-            return self.bucket.put_marker(work.change.key)
-        request = copy_request(work.source, work.rule, work.stamp(nonce))
-        return self.bucket.copy(work.source.ref, work.change.key, request)
+            return self.bucket.put_marker(work.key.key)
+        again = work.again is not None
+        request = copy_request(work.source, work.rule, work.stamp(nonce), again=again)
+        try:
+            return self.bucket.copy(work.source.ref, work.key.key, request)
+        except ReplicationError as failure:
+            raise blamed(failure, work.source.kms_key) from failure
 
     def account(self, work: Work, nonce: str, published: Published) -> Row:
         """The row of a replica that has just been made, verified. Takes effect with the next write."""
@@ -243,7 +253,7 @@ class LeasedKey:
         if is_disproven(work.source, published):
             return replace(row, status=Status.FAILED, reason=reason, detail="the checksums differ")
         try:
-            replica = self.bucket.head(work.change.key, published.version_id)
+            replica = self.bucket.head(work.key.key, published.version_id)
         except ReplicationError as failure:
             # S3 has confirmed the copy, so it stands; that nobody could look is said in the row.
             return replace(row, reason=reason, detail=failure.detail)

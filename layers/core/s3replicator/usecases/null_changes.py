@@ -5,13 +5,14 @@ named any more has no row; but a worker that died may have left something at the
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Change
 from s3replicator.decisions.failures import NotEligible, RetryableError, SourceGone
 from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.outcome import Outcome, Result
-from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.rules import places
 from s3replicator.decisions.versions import NULL
 from s3replicator.usecases.endings import deferred, failed_row, park
 from s3replicator.usecases.engine import Engine
@@ -27,8 +28,13 @@ def or_ended(
         return works
     if works:
         return [work if work.version_id != NULL else _end(engine, work) for work in works]
-    contending = contenders(configuration, change.key)
-    unselected = [Work(change, bucket, None) for bucket in contending if change.destination in (None, bucket)]
+    if change.destination is not None:
+        unselected = [Work(change, change.destination, None)]
+    else:
+        unselected = [
+            Work(replace(change, replica_key=place.other_than(change.key)), place.destination, None)
+            for place in places(configuration, change.key)
+        ]
     return [work.only_settling() for work in unselected if _is_interrupted(engine, work.key)]
 
 

@@ -79,6 +79,5 @@ class OpenWork:
         for found in rows:
             self.clock.sleep(max(0.0, next_one - self.clock.now()))
             next_one = self.clock.now() + 1 / rate
-            destination = found.key.destination
-            self.outbox.hand_over(letters.from_row(found.source, found.version_id, found.row, destination))
+            self.outbox.hand_over(letters.from_row(found.source, found.version_id, found.row, found.key))
             sent(found)

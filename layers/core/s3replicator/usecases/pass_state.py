@@ -84,7 +84,7 @@ class PassState:
 
     def _pay(self, work: Work, paid: Result, owed: Result) -> None:
         """Tags or ACL have changed since the version was replicated, or while it was."""
-        failure = pay(self.engine, self.leased, work.version_id)
+        failure = pay(self.engine, self.leased, work.version_id, self.configuration)
         row = self.leased.row(work.version_id)
         assert row is not None
         if isinstance(failure, ReplicaLost):

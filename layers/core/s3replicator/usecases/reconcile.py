@@ -1,40 +1,47 @@
 """Reconciling one key: what both sides and the ledger say now, and what is done about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.drift import Drift, Finding, compare
 from s3replicator.decisions.failures import Reason, RetryableError, SourceGone
 from s3replicator.decisions.job import Job
-from s3replicator.decisions.job_report import Task, TaskStatus
+from s3replicator.decisions.job_report import Task, TaskStatus, ended_finding
 from s3replicator.decisions.ledger import Head, LedgerKey, Row, Status, source_name
 from s3replicator.decisions.order import facts_of
-from s3replicator.decisions.outcome import Result
-from s3replicator.decisions.rules import contenders
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.rules import places
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import Kind, VersionRef
 from s3replicator.usecases import refresh
-from s3replicator.usecases.by_hand import ByHand, Report, Request
+from s3replicator.usecases.by_hand import ByHand, Request
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.recall import recognise
 from s3replicator.usecases.routing import Router
+
+_UNDER_WAY: Final = frozenset({Result.SENT_TO_LARGE_LANE, Result.DELAYED})
+
+#: Nothing is known of the key yet, which has to be looked at again.
+_COME_BACK: Final = frozenset({Reason.BUSY, Reason.LEDGER_UNAVAILABLE})
 
 
 class KeyBusy(Exception):
     """Another worker holds the key, or time is up: look again later."""
 
 
-def settled(by_hand: ByHand, request: Request, deadline: float) -> Report:
-    """Raises ``KeyBusy``, and ``RetryableError`` where the ledger could not say what is left open."""
+def settled(by_hand: ByHand, request: Request, deadline: float) -> Iterator[Outcome]:
+    """What came of it. Raises ``KeyBusy``, and ``RetryableError`` where the ledger could not say what is left
+    open, after what has been done nevertheless."""
     report = by_hand.settle(request, deadline)
+    yield from (outcome for outcome in report.outcomes if outcome.reason not in _COME_BACK)
     if report.busy or any(outcome.reason == Reason.BUSY for outcome in report.outcomes):
         raise KeyBusy
     for outcome in report.outcomes:
         if outcome.reason == Reason.LEDGER_UNAVAILABLE:
             raise RetryableError(Reason.LEDGER_UNAVAILABLE, outcome.detail or "")
-    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +53,30 @@ class Reconciler:
     source_bucket: str
     peers: frozenset[str] = frozenset()
 
-    def run(self, job: Job, key: str, configuration: Configuration, deadline: float) -> list[Task]:
-        """A task for each thing that is not as it should be. Raises ``KeyBusy`` and ``RetryableError``."""
-        selected = contenders(configuration, key)
-        tasks: list[Task] = []
-        for destination in self.engine.destinations:
-            rules = selected.get(destination, ())
-            look = _Look(self, job, LedgerKey(destination, key), rules, configuration)
-            findings = look.findings()
-            report = self._put_right(job, look.key, findings, deadline)
-            left = look.findings() if report is not None else findings
-            tasks += [_task(look.key, finding, left, job, report) for finding in findings]
-        return tasks
+    def run(self, job: Job, key: str, configuration: Configuration, deadline: float) -> Iterator[Task]:
+        """A task for each thing that is not as it should be: as soon as it is found, since it is not found
+        again when others put it right, and once more when it is known what came of it.
 
-    def _put_right(
-        self, job: Job, key: LedgerKey, findings: Sequence[Finding], deadline: float
-    ) -> Report | None:
-        """None if there is nothing to be done."""
-        wanted = [
-            finding
-            for finding in findings
-            if not finding.known or (job.restore_lost and finding.drift is Drift.LOST)
-        ]
-        if not job.repair or not wanted:
-            return None
+        Raises ``KeyBusy`` and ``RetryableError``.
+        """
+        selected = places(configuration, key)
+        here = (LedgerKey(destination, key) for destination in self.engine.destinations)
+        ours = (place for place in selected if place.destination in self.engine.destinations)
+        for place in dict.fromkeys([*ours, *here]):
+            look = _Look(self, job, key, place, selected.get(place, ()), configuration)
+            findings = look.findings()
+            outcomes = None
+            if job.repair and any(_is_wanted(finding, job) for finding in findings):
+                # What nothing names cannot be looked after by the report.
+                yield from (_found(look, finding) for finding in findings if finding.version_id)
+                outcomes = list(self._put_right(job, look, deadline))
+            yield from _tasks(look, findings, outcomes)
+
+    def _put_right(self, job: Job, look: "_Look", deadline: float) -> Iterator[Outcome]:
         request = Request(
             bucket=self.source_bucket,
-            key=key.key,
-            destinations=(key.destination,),
+            key=look.source_key,
+            destinations=(look.key.destination,),
             restore_lost=job.restore_lost,
             compare=job.deep,
         )
@@ -86,15 +89,22 @@ class _Look:
 
     reconciler: Reconciler
     job: Job
+    source_key: str
     key: LedgerKey
     rules: Sequence[Rule]
     configuration: Configuration
 
     def findings(self) -> list[Finding]:
+        """Raises ``KeyBusy`` while another worker is at work on it: nothing is as it should be then."""
         engine = self.reconciler.engine
         head, rows = engine.ledger.history(self.key)
-        source = engine.source.versions(self.reconciler.source_bucket, self.key.key)
+        if head is not None and head.lease is not None and head.lease.expires >= engine.clock.now():
+            raise KeyBusy
+        source = engine.source.versions(self.reconciler.source_bucket, self.source_key)
         if head is None and not (source and self.rules):
+            return []
+        if head is not None and head.source != self._source and not (source and self.rules):
+            # The replica of another key has this one.
             return []
         sides = Sides(source, engine.destination(self.key.destination).versions(self.key.key))
         wanted = [listed.version_id for listed in source if listed.version_id not in rows]
@@ -108,6 +118,13 @@ class _Look:
         found += self._unrecorded(rows, sides)
         return found + (self._differences(rows) if self.job.deep else [])
 
+    def rows(self) -> Mapping[str, Row]:
+        return self.reconciler.engine.ledger.history(self.key)[1]
+
+    @property
+    def _source(self) -> str:
+        return source_name(VersionRef(self.reconciler.source_bucket, self.source_key, ""))
+
     def _is_selected(self, sides: Sides, version_id: str) -> bool:
         """Whether a version that no row knows should have one: the rules may ask for its tags, and it may be
         a replica itself."""
@@ -115,18 +132,13 @@ class _Look:
         if not self.rules or (listed.kind is Kind.MARKER and self.reconciler.peers):
             return False
         fresh = Row(kind=listed.kind, status=Status.PENDING, order=facts_of(listed))
-        source = source_name(VersionRef(self.reconciler.source_bucket, self.key.key, ""))
-        change = letters.change_of(source, version_id, fresh, self.key.destination)
+        change = letters.change_of(self._source, version_id, fresh, self.key)
         router = Router(self.reconciler.engine.source)
         works = router.route(replace(change, destination=None), self.configuration)
-        return any(
-            work.destination == self.key.destination and not isinstance(work.failure, SourceGone)
-            for work in works
-        )
+        return any(work.key == self.key and not isinstance(work.failure, SourceGone) for work in works)
 
     def _unrecorded(self, rows: Mapping[str, Row], sides: Sides) -> list[Finding]:
-        source = source_name(VersionRef(self.reconciler.source_bucket, self.key.key, ""))
-        recognised = recognise(self.reconciler.engine, self.key, source, rows, sides)
+        recognised = recognise(self.reconciler.engine, self.key, self._source, rows, sides)
         found = []
         for replica, what in recognised.items():
             row = rows.get(what.version_id)
@@ -141,11 +153,9 @@ class _Look:
         for vid, row in rows.items():
             if row.kind is not Kind.OBJECT or row.replica is None or row.status is not Status.COMPLETED:
                 continue
-            ref = VersionRef(self.reconciler.source_bucket, self.key.key, vid)
+            ref = VersionRef(self.reconciler.source_bucket, self.source_key, vid)
             try:
-                difference = refresh.difference(
-                    engine, engine.destination(self.key.destination), ref, row.replica
-                )
+                difference = refresh.difference(engine, self.key, ref, row.replica)
             except SourceGone:
                 continue
             if difference is not None and str(difference):
@@ -158,25 +168,49 @@ def is_interrupted(head: Head | None, now: float) -> bool:
     return head is not None and not head.clean and (head.lease is None or head.lease.expires < now)
 
 
-def _task(key: LedgerKey, finding: Finding, left: Sequence[Finding], job: Job, report: Report | None) -> Task:
-    task = Task(
-        key=key.key,
+def _is_wanted(finding: Finding, job: Job) -> bool:
+    return not finding.known or (job.restore_lost and finding.drift is Drift.LOST)
+
+
+def _found(look: _Look, finding: Finding) -> Task:
+    return Task(
+        key=look.source_key,
         version=finding.version_id or None,
-        destination=key.destination,
-        status=TaskStatus.SUCCEEDED,
+        destination=look.key.destination,
+        replica_key=look.key.other_than(look.source_key),
+        status=TaskStatus.PENDING,
         detail=finding.detail,
         finding=None if finding.known else finding.drift,
     )
-    if finding.drift is Drift.LOST and not job.restore_lost:
+
+
+def _tasks(look: _Look, findings: Sequence[Finding], outcomes: Sequence[Outcome] | None) -> Iterator[Task]:
+    """``outcomes``: of putting it right; None if that was not asked for."""
+    left = look.findings() if outcomes is not None else findings
+    rows = look.rows() if outcomes is not None else {}
+    yield from (_task(look, finding, left, rows, outcomes) for finding in findings)
+
+
+def _task(
+    look: _Look,
+    finding: Finding,
+    left: Sequence[Finding],
+    rows: Mapping[str, Row],
+    outcomes: Sequence[Outcome] | None,
+) -> Task:
+    task = replace(_found(look, finding), status=TaskStatus.SUCCEEDED)
+    if finding.drift is Drift.LOST and not look.job.restore_lost:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
     if finding.drift is Drift.UNRECORDED and finding.known:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.SRC_VERSION_NOT_FOUND)
-    if report is None:
+    if outcomes is None:
         return replace(task, status=TaskStatus.SKIPPED, detail=finding.detail or "a dry run")
     if all((one.drift, one.version_id) != (finding.drift, finding.version_id) for one in left):
-        return task
-    about = [one for one in report.outcomes if one.version_id in (finding.version_id, None)]
-    under_way = any(one.result in (Result.SENT_TO_LARGE_LANE, Result.DELAYED) for one in about)
+        # Not found again need not be right: it may be known, and somebody come back for it.
+        return ended_finding(task, rows)
+    about = [one for one in outcomes if one.version_id in (finding.version_id, None)]
+    # Nobody comes back for a difference that could not be put right.
+    under_way = finding.drift is not Drift.DIFFERENT and any(one.result in _UNDER_WAY for one in about)
     why = next((one for one in about if one.reason), None)
     return replace(
         task,

@@ -1,15 +1,17 @@
 """From a change to the work it means: which destinations, by which rule, and what the source holds."""
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import Change, ChangeKind
 from s3replicator.decisions.failures import NotEligible, Reason, ReplicationError, SourceGone
+from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.decisions.probe import is_probe
 from s3replicator.decisions.replica import check_eligible
-from s3replicator.decisions.rules import Facts, contenders, needs_tags, winner
+from s3replicator.decisions.rules import Facts, contenders, needs_object, needs_tags, places, winner
 from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import (
     Kind,
@@ -22,7 +24,10 @@ from s3replicator.decisions.versions import (
 from s3replicator.ports import Source
 from s3replicator.usecases.work import Work
 
-_RULE_GONE: Final = "no enabled rule selects this version for this destination any more"
+_RULE_GONE: Final = "no enabled rule selects this version for this place any more"
+
+#: By destination bucket, the rules that could decide, the strongest first.
+_Contending = Mapping[str, Sequence[Rule]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Router:
 
     def route(self, change: Change, configuration: Configuration) -> Sequence[Work]:
         """The work of one change; empty if no rule selects it. Failures to read are part of the work."""
+        if is_probe(change.key):
+            return []
         if change.kind is ChangeKind.SETTLE and change.destination is not None:
             return [Work(change, change.destination, None)]
         if change.kind is ChangeKind.REMOVED:
@@ -39,51 +46,79 @@ class Router:
         if change.destination is not None:
             # Sent back by us: there is, or may be, a row that must not stay open.
             contending = {change.destination: contending.get(change.destination, ())}
+        looked_at = _LookedAt(self.source, change)
         try:
-            chosen = self._choose(change, contending)
+            if needs_object(contending) and (other := looked_at.turned_into()) is not None:
+                return self.route(other, configuration)
+            chosen = _choose(change, contending, looked_at.facts(contending))
         except ReplicationError as failure:
             # Nobody can say which of them decides, so all of them are told.
             return [
-                Work(change, bucket, next(iter(rules), None), failure=failure)
+                _work(change, bucket, next(iter(rules), None), failure=failure)
                 for bucket, rules in contending.items()
             ]
-        closed = [] if change.destination is None else _closed(change, chosen)
         wanted = {bucket: rule for bucket, rule in chosen.items() if rule is not None}
+        closed = _closed(change, wanted)
         if not wanted:
             return closed
         try:
-            version = self._read(change)
+            version = looked_at.version()
         except ReplicationError as failure:
-            read = [Work(change, bucket, rule, failure=failure) for bucket, rule in wanted.items()]
-        else:
-            kind = Kind.OBJECT if isinstance(version, SourceObject) else Kind.MARKER
-            if kind is not change.version_kind:
-                # Another null version has taken its place meanwhile: the rules may say otherwise of that.
-                now = ChangeKind.MARKED if kind is Kind.MARKER else ChangeKind.CREATED
-                return self.route(replace(change, kind=now), configuration)
-            change = replace(change, version_id=version.ref.version_id)
-            if isinstance(version, SourceObject) and is_replica(version):
-                # Replicas are not replicated onward. Nobody asks for them, unless a row is open already.
-                if change.destination is None:
-                    return []
-                onward = NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, "the version is a replica itself")
-                return [Work(change, bucket, rule, failure=onward) for bucket, rule in wanted.items()]
-            read = [Work(change, bucket, rule, source=version) for bucket, rule in wanted.items()]
-        return read + closed
+            return [_work(change, bucket, rule, failure=failure) for bucket, rule in wanted.items()] + closed
+        other = looked_at.turned_into()
+        if other is not None:
+            return self.route(other, configuration)
+        change = replace(change, version_id=version.ref.version_id)
+        if isinstance(version, SourceObject) and is_replica(version):
+            # Replicas are not replicated onward. Nobody asks for them, unless a row is open already.
+            if change.destination is None:
+                return []
+            onward = NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, "the version is a replica itself")
+            return [_work(change, bucket, rule, failure=onward) for bucket, rule in wanted.items()]
+        return [_judged(change, bucket, rule, version) for bucket, rule in wanted.items()] + closed
 
-    def _choose(self, change: Change, contending: dict[str, tuple[Rule, ...]]) -> dict[str, Rule | None]:
-        tags: frozenset[Tag] = frozenset()
-        if needs_tags(contending):
-            tags = self._tags(change)
-        chosen = {bucket: winner(rules, Facts(tags)) for bucket, rules in contending.items()}
-        if change.kind is ChangeKind.MARKED:
-            chosen = {b: r if r and r.delete_markers else None for b, r in chosen.items()}
-        return chosen
 
-    def _tags(self, change: Change) -> frozenset[Tag]:
-        """The tags a rule looks at; a delete marker has none and is judged by the version below it."""
-        if change.kind is not ChangeKind.MARKED:
-            return self.source.tags(change.ref)
+@dataclass(slots=True)
+class _LookedAt:
+    """What has been read of a change's version: each thing once, and only if it is needed."""
+
+    source: Source
+    change: Change
+    _version: SourceVersion | None = field(default=None)
+
+    def version(self) -> SourceVersion:
+        if self._version is None:
+            version = self.source.head(self.change.ref)
+            if not isinstance(version, SourceObject) and not version.last_modified:
+                # A store that does not say when: the event does.
+                version = replace(version, last_modified=self.change.event_time)
+            self._version = version
+        return self._version
+
+    def turned_into(self) -> Change | None:
+        """Another null version has taken its place meanwhile, and the rules may say otherwise of that."""
+        kind = Kind.OBJECT if isinstance(self.version(), SourceObject) else Kind.MARKER
+        if kind is self.change.version_kind:
+            return None
+        now = ChangeKind.MARKED if kind is Kind.MARKER else ChangeKind.CREATED
+        return replace(self.change, kind=now)
+
+    def facts(self, rules: _Contending) -> Facts:
+        """What these rules ask of the version; a delete marker is judged by the version below it."""
+        tags, version = needs_tags(rules), needs_object(rules)
+        if not (tags or version):
+            return Facts()
+        if self.change.kind is ChangeKind.MARKED:
+            return self._facts_below(with_tags=tags)
+        facts = Facts(self.source.tags(self.change.ref)) if tags else Facts()
+        if version:
+            found = self.version()
+            assert isinstance(found, SourceObject)
+            facts = replace(facts, size=found.size, storage_class=found.storage_class)
+        return facts
+
+    def _facts_below(self, *, with_tags: bool) -> Facts:
+        change = self.change
         listed = iter(self.source.versions(change.bucket, change.key))
         asked = id_for_s3(change.version_id)
         if not any(id_for_s3(version.version_id) == asked for version in listed):
@@ -91,31 +126,67 @@ class Router:
         for below in listed:
             if below.kind is Kind.OBJECT:
                 with contextlib.suppress(SourceGone):  # then the one below it is what the marker hides
-                    return self.source.tags(VersionRef(change.bucket, change.key, below.version_id))
-        return frozenset()
+                    ref = VersionRef(change.bucket, change.key, below.version_id)
+                    tags: frozenset[Tag] = self.source.tags(ref) if with_tags else frozenset()
+                    return Facts(tags, below.size, below.storage_class)
+        return Facts()
 
-    def _read(self, change: Change) -> SourceVersion:
-        version = self.source.head(change.ref)
+
+def _choose(change: Change, contending: _Contending, facts: Facts) -> dict[str, Rule | None]:
+    chosen = {bucket: winner(rules, facts) for bucket, rules in contending.items()}
+    if change.kind is ChangeKind.MARKED:
+        return {b: rule if rule and rule.delete_markers else None for b, rule in chosen.items()}
+    return chosen
+
+
+def _judged(change: Change, bucket: str, rule: Rule, version: SourceVersion) -> Work:
+    problem = rule.transform.problem(change.key)
+    if problem is not None:
+        failure = NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, problem)
+        return _work(change, bucket, rule, failure=failure)
+    try:
         if isinstance(version, SourceObject):
-            check_eligible(version)
-        elif not version.last_modified:
-            # A store that does not say when: the event does.
-            version = replace(version, last_modified=change.event_time)
-        return version
+            check_eligible(version, rule)
+    except NotEligible as failure:
+        return _work(change, bucket, rule, failure=failure)
+    return _work(change, bucket, rule, source=version)
+
+
+def _work(
+    change: Change,
+    bucket: str,
+    rule: Rule | None,
+    *,
+    source: SourceVersion | None = None,
+    failure: ReplicationError | None = None,
+) -> Work:
+    """At the place that the rule gives the key; without one, where the change says."""
+    if rule is not None:
+        there = LedgerKey(bucket, rule.transform.of(change.key)).other_than(change.key)
+        change = replace(change, replica_key=there)
+    return Work(change, bucket, rule, source=source, failure=failure)
 
 
 def _removals(change: Change, configuration: Configuration) -> list[Work]:
-    """Which destinations may have to delete a version: its tags are gone with it, so every rule counts that
-    could have selected it. The ledger knows which one did."""
-    contending = contenders(configuration, change.key)
-    return [
-        Work(change, bucket, next(rule for rule in rules if rule.version_deletes is not None))
-        for bucket, rules in contending.items()
-        if change.destination in (None, bucket) and any(rule.version_deletes is not None for rule in rules)
-    ]
+    """Where a version may have to be deleted: its tags are gone with it, so every rule counts that could have
+    selected it. The ledger knows which one did."""
+    if change.destination is not None:
+        here = LedgerKey(change.destination, change.replica_key or change.key)
+        found = {key: rules for key, rules in places(configuration, change.key).items() if key == here}
+    else:
+        found = places(configuration, change.key)
+    deleting = {
+        key: [rule for rule in rules if rule.version_deletes is not None] for key, rules in found.items()
+    }
+    return [_work(change, key.destination, rules[0]) for key, rules in deleting.items() if rules]
 
 
-def _closed(change: Change, chosen: dict[str, Rule | None]) -> list[Work]:
-    """Work we had begun, and that the rules have meanwhile stopped asking for."""
-    failure = NotEligible(Reason.RULE_GONE, _RULE_GONE)
-    return [Work(change, bucket, None, failure=failure) for bucket, rule in chosen.items() if rule is None]
+def _closed(change: Change, wanted: Mapping[str, Rule]) -> list[Work]:
+    """Work we had begun, and that the rules have meanwhile stopped asking for, here or at all."""
+    if change.destination is None:
+        return []
+    rule = wanted.get(change.destination)
+    here = change.replica_key or change.key
+    if rule is not None and rule.transform.of(change.key) == here:
+        return []
+    return [Work(change, change.destination, None, failure=NotEligible(Reason.RULE_GONE, _RULE_GONE))]

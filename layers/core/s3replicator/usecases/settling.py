@@ -22,7 +22,6 @@ from s3replicator.decisions.failures import (
 from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency
 from s3replicator.decisions.order import decidedly_newer
 from s3replicator.decisions.plan import plan_copy
-from s3replicator.decisions.rules import contenders
 from s3replicator.decisions.settling import (
     WAITING_FOR_ORDER,
     Publish,
@@ -216,8 +215,7 @@ class Settlement:
         return rule.late_versions if rule else LateVersions.REPLAY
 
     def _contending(self) -> Sequence[Rule]:
-        key = self.leased.key
-        return contenders(self.configuration, key.key).get(key.destination, ())
+        return self.leased.contending(self.configuration)
 
     def _limit(self, row: Row) -> int | None:
         """How many version deletes an hour the version's rule allows; None if it replicates none."""
@@ -404,7 +402,7 @@ class Settlement:
             if not (row.owed and row.live and row.final):
                 continue
             self._check_time()
-            failure = pay(self.engine, self.leased, vid)
+            failure = pay(self.engine, self.leased, vid, self.configuration)
             now = self.leased.row(vid)
             assert now is not None
             if failure is not None and now.live and now.due is None:
@@ -426,7 +424,8 @@ class Settlement:
         work = self.works.get(version_id)
         if work is None:
             change = self._as_told(version_id, row).change
-            [work] = Router(self.engine.source).route(change, self.configuration)
+            works = Router(self.engine.source).route(change, self.configuration)
+            [work] = [work for work in works if work.key == self.leased.key]
         is_refused = work.failure is not None and not isinstance(work.failure, RetryableError)
         if is_refused and row.live and row.final:
             work = self._from_replica(work, row)
@@ -435,9 +434,9 @@ class Settlement:
 
     def _as_told(self, version_id: str, row: Row) -> Work:
         """The version as the ledger knows it."""
-        destination = self.leased.key.destination
-        change = letters.change_of(self.leased.head.source, version_id, row, destination)
-        return Work(change, destination, None)
+        key = self.leased.key
+        change = letters.change_of(self.leased.head.source, version_id, row, key)
+        return Work(change, key.destination, None)
 
     def _from_replica(self, work: Work, row: Row) -> Work:
         """The source version cannot be copied any more: our own replica can."""
@@ -445,7 +444,7 @@ class Settlement:
             return replace(work, source=SourceMarker(work.change.ref, row.order.last_modified), failure=None)
         assert row.replica is not None
         try:
-            replica = self.leased.bucket.head(work.change.key, row.replica)
+            replica = self.leased.bucket.head(work.key.key, row.replica)
         except ReplicationError as failure:
             return replace(work, failure=failure, again=row)
         if replica is None:
@@ -453,7 +452,7 @@ class Settlement:
             lost = RetryableError(Reason.UNAVAILABLE, "the replica to copy again is gone")
             return replace(work, failure=lost)
         change = replace(work.change, replica=row.replica)
-        return replace(work, change=change, rule=None, source=replica, failure=None, again=row)
+        return replace(work, change=change, source=replica, failure=None, again=row)
 
     # -- uploads
 
@@ -462,7 +461,7 @@ class Settlement:
         assert isinstance(work.source, SourceObject)
         row = self.leased.row(work.version_id)
         upload = work.change.upload or (row.upload if row else None)
-        parts = self.leased.bucket.parts(work.change.key, upload.upload_id) if upload else None
+        parts = self.leased.bucket.parts(work.key.key, upload.upload_id) if upload else None
         if upload is None or parts is None or len(parts) < plan_copy(work.source.size).part_count:
             assert row is not None
             if upload is None and is_being_prepared(self.engine, row):

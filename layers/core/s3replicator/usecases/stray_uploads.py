@@ -10,30 +10,31 @@ from typing import Final
 from s3replicator.decisions.drift import Drift
 from s3replicator.decisions.job_report import Task, TaskStatus
 from s3replicator.decisions.ledger import LedgerKey
-from s3replicator.ports import Ledger, OpenUpload, UploadLister
+from s3replicator.ports import Ledger, OpenUpload
+from s3replicator.usecases.placed_listing import PlacedLister
 
 #: A large copy goes on for some hours at most. In seconds.
 _ABANDONED: Final = 86400.0
 
 
-def stray_uploads(
-    ledger: Ledger, destination: str, lister: UploadLister, prefix: str, now: float
-) -> Iterator[Task]:
+def stray_uploads(ledger: Ledger, lister: PlacedLister, prefix: str, now: float) -> Iterator[Task]:
     """A task for each upload of more than a day at a key that the ledger knows, and that no row remembers."""
     for upload in lister.uploads(prefix):
-        if now - upload.started > _ABANDONED and _is_stray(ledger, destination, upload):
+        place = lister.placement.place(upload.key)
+        if now - upload.started > _ABANDONED and _is_stray(ledger, place, upload):
             begun = datetime.fromtimestamp(upload.started, UTC).isoformat(timespec="seconds")
             yield Task(
                 key=upload.key,
                 version=None,
-                destination=destination,
+                destination=place.destination,
+                replica_key=place.other_than(upload.key),
                 status=TaskStatus.SKIPPED,
                 detail=f"the upload {upload.upload_id}, begun {begun}",
                 finding=Drift.STRAY_UPLOAD,
             )
 
 
-def _is_stray(ledger: Ledger, destination: str, upload: OpenUpload) -> bool:
-    head, rows = ledger.history(LedgerKey(destination, upload.key))
+def _is_stray(ledger: Ledger, place: LedgerKey, upload: OpenUpload) -> bool:
+    head, rows = ledger.history(place)
     remembered = {row.upload.upload_id for row in rows.values() if row.upload is not None}
     return head is not None and upload.upload_id not in remembered

@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,11 +13,13 @@ from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.job import InvalidJob, Job, JobKind, job_document, parse_job
 from s3replicator.decisions.job_report import lines_of
 from s3replicator.decisions.manifest import entries
+from s3replicator.decisions.placement import placements
 from s3replicator.decisions.prices import Load
 from s3replicator.decisions.selection import MOST_VERSIONS
 from s3replicator.ports import Clock, Configurations, JobStore, Ledger, Lister, Parallel, UploadLister
 from s3replicator.usecases.examine import Examiner, Terms, Totals
 from s3replicator.usecases.listing import Buckets, Checkpoint, KeyVersions, Walk
+from s3replicator.usecases.placed_listing import PlacedLister
 from s3replicator.usecases.stray_uploads import stray_uploads
 
 #: Nothing is begun in the last seconds of a call.
@@ -61,10 +63,16 @@ class Survey:
     def _survey(self, job: Job, deadline: float) -> dict[str, Any]:
         checkpoint = _read(self.store.read(_place(job)))
         self._empty_batches_made_in_vain(job, checkpoint)
+        configuration = self.configurations.current()
+        there = [
+            PlacedLister(self.destinations[placement.bucket], placement)
+            for placement in placements(configuration, self.destinations)
+        ]
         terms = Terms(
             job=job,
-            configuration=self.configurations.current(),
-            destinations=tuple(self.destinations),
+            configuration=configuration,
+            source_bucket=self.source_bucket,
+            placements=tuple(lister.placement for lister in there),
             ledger=self.ledger,
             store=self.store,
             peers=self.peers,
@@ -73,8 +81,7 @@ class Survey:
         if job.columns:
             reached = self._read_manifest(terms, checkpoint, deadline - _MARGIN)
         else:
-            listers = (self.source, *self.destinations.values())
-            buckets = Buckets(listers, job.prefix, MOST_VERSIONS)
+            buckets = Buckets((self.source, *there), job.prefix, MOST_VERSIONS)
             reached = Walk(buckets, self.parallel, self.workers, self.clock).run(
                 lambda name: Examiner(terms, name),
                 lambda reached: self._save(job, reached),
@@ -82,16 +89,12 @@ class Survey:
                 deadline=deadline - _MARGIN,
             )
         if reached.finished and job.kind is JobKind.RECONCILE:
-            self._tell_of_uploads(job)
+            self._tell_of_uploads(job, there)
         return {"done": reached.finished, "batches": _totals(reached)["batches"]}
 
-    def _tell_of_uploads(self, job: Job) -> None:
+    def _tell_of_uploads(self, job: Job, there: Sequence[PlacedLister]) -> None:
         now = self.clock.now()
-        found = [
-            task
-            for name, lister in self.destinations.items()
-            for task in stray_uploads(self.ledger, name, lister, job.prefix, now)
-        ]
+        found = [task for lister in there for task in stray_uploads(self.ledger, lister, job.prefix, now)]
         if found:
             self.store.write(f"{job.folder}results/uploads.jsonl", lines_of(found))
 
@@ -107,7 +110,7 @@ class Survey:
                 continue
             if self.clock.now() > deadline:
                 return checkpoint
-            examiner, nothing = Examiner(terms, short), [KeyVersions("")] * len(terms.destinations)
+            examiner, nothing = Examiner(terms, short), [KeyVersions("")] * len(terms.placements)
             for entry in entries(self._lines(name), job.columns, self.source_bucket):
                 if entry.versions:
                     examiner.key(entry.key, [KeyVersions(entry.key, entry.versions), *nothing])

@@ -20,7 +20,7 @@ def complete_upload(
     source = work.source
     assert isinstance(source, SourceObject)
     return bucket.complete(
-        work.change.key,
+        work.key.key,
         upload.upload_id,
         [parts[number] for number in sorted(parts)],
         source.checksum.algorithm if source.checksum else None,

@@ -1,7 +1,15 @@
 """One change at one destination: the unit every use case works on."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
+from s3replicator.decisions.announcements import (
+    Announcement,
+    of_failed,
+    of_given_up,
+    of_replicated,
+    threshold_of,
+)
 from s3replicator.decisions.configuration import Rule
 from s3replicator.decisions.events import Change, ChangeKind, Upload
 from s3replicator.decisions.failures import ReplicationError
@@ -10,6 +18,9 @@ from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
 from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
 from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, is_null
+
+#: What a version is that may still arrive.
+_UNREPLICATED: Final = frozenset({Status.PENDING, Status.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Work:
 
     @property
     def key(self) -> LedgerKey:
-        return LedgerKey(self.destination, self.change.key)
+        return LedgerKey(self.destination, self.change.replica_key or self.change.key)
 
     @property
     def size(self) -> int | None:
@@ -86,7 +97,7 @@ class Work:
         )
 
     def stamp(self, nonce: str) -> Stamp:
-        return Stamp.of(self.change.ref, nonce, self.destination, self.change.key)
+        return Stamp.of(self.change.ref, nonce, self.destination, self.key.key)
 
     def _has_stamp(self, nonce: str) -> bool:
         if not isinstance(self.source, SourceObject):
@@ -103,6 +114,8 @@ class Work:
             order=self.order,
             rule=self.rule.id if self.rule else None,
             event_time=self.change.event_time,
+            threshold=self._threshold(status, old),
+            missed=self.change.missed or (old is not None and old.missed and old.status in _UNREPLICATED),
         )
         if self.change.follows:
             fresh = fresh.owing(self.change.kind)
@@ -123,6 +136,13 @@ class Work:
             rule=fresh.rule or old.rule,
         )
 
+    def _threshold(self, status: Status, old: Row | None) -> float | None:
+        """A version is late or not the first time it is to be replicated, and then only."""
+        untold = self.rule is not None and not self.rule.destination.time_control
+        if untold or status not in (Status.PENDING, Status.COMPLETED):
+            return None
+        return old.threshold if old is not None else threshold_of(self.change, self.rule, self.kind)
+
     def outcome(
         self,
         result: Result,
@@ -141,6 +161,7 @@ class Work:
             key=self.change.key,
             version_id=self.change.version_id,
             destination=self.destination,
+            replica_key=self.change.replica_key,
             rule=self.rule.id if self.rule else None,
             reason=reason or (row.reason if row else None),
             detail=detail or (row.detail if row else None),
@@ -149,4 +170,18 @@ class Work:
             lag=lag,
             size=self.size,
             busy=busy,
+            announcements=self._announcements(result, row, reason),
         )
+
+    def _announcements(self, result: Result, row: Row | None, reason: str | None) -> tuple[Announcement, ...]:
+        if row is None:
+            return ()
+        match result:
+            case Result.REPLICATED:
+                return of_replicated(self.change, self.destination, row)
+            case Result.PARKED:
+                return of_failed(self.change, self.destination, self.rule, row)
+            case Result.GONE | Result.NOT_ELIGIBLE | Result.SUPERSEDED if reason != row.status:
+                return of_given_up(self.change, self.destination, row)
+        # Nothing has become of it, or it had before.
+        return ()
