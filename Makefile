@@ -35,8 +35,12 @@ lint: setup ## Style, import directions, template
 types: setup ## mypy --strict over code and tests
 	$(BIN)/mypy
 
+# The tests of the deployed stack mostly wait: the others run meanwhile.
 test: setup ## Every test, those of the deployed stack included
-	$(BIN)/pytest
+	@$(BIN)/pytest tests/e2e > .local/e2e.log 2>&1 & deployed=$$!; trap "kill $$deployed" INT TERM; \
+	$(BIN)/pytest --ignore tests/e2e; others=$$?; \
+	echo "The tests of the deployed stack:"; wait $$deployed; status=$$?; cat .local/e2e.log; \
+	exit $$((others ? others : status))
 
 mutants: setup ## Break the protocol rule by rule, and see which test notices
 	@$(BIN)/python -m tests.mutants
