@@ -1,6 +1,15 @@
 """Time, made to pass: what is due is swept."""
 
-from tests.functional.world import TABLE, World
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from s3replicator.adapters.runtime import SystemClock
+from s3replicator.decisions.ledger import Lease, LedgerKey
+from tests.functional import jobs
+from tests.functional.faults import no_faults
+from tests.functional.world import CONTROL, ONE, TABLE, World
 
 
 def let_time_pass(world: World, rounds: int = 6) -> int:
@@ -26,3 +35,22 @@ def make_all_due(world: World) -> None:
             if row and "due" in row["M"]:
                 row["M"]["due"] = {"N": "1"}
         world.dynamodb.put_item(TableName=TABLE, Item=item)
+
+
+def let_leases_run_out(world: World, monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
+    """One whose answer was lost is held by nobody. Between two calls of a job's functions the leases of these
+    keys run out, and what a survey or a batch has claimed."""
+    invoke = jobs.invoke
+
+    def invoked(*arguments: Any) -> Any:
+        with no_faults():
+            for claim in ("jobs/job/survey.claim", *jobs.names(world, "jobs/job/claims/")):
+                world.s3.delete_object(Bucket=CONTROL, Key=claim)
+            for key in keys:
+                head = world.ledger.head(LedgerKey(ONE, key))
+                if head is not None and head.lease is not None:
+                    expired = replace(head, lease=Lease(head.lease.token, SystemClock().now() - 1))
+                    world.ledger.write(LedgerKey(ONE, key), head.lease.token, expired)
+        return invoke(*arguments)
+
+    monkeypatch.setattr(jobs, "invoke", invoked)

@@ -6,7 +6,6 @@ import io
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,13 +17,12 @@ from s3replicator.adapters.job_store import S3JobStore
 from s3replicator.adapters.runtime import SystemClock
 from s3replicator.decisions.failures import RetryableError
 from s3replicator.decisions.job import InvalidJob
-from s3replicator.decisions.ledger import Lease, LedgerKey
 from s3replicator.decisions.manifest import InvalidManifest
 from s3replicator.decisions.stamp import place_of
 from s3replicator.usecases.survey import SurveyUnderWay
 from tests.functional import jobs
-from tests.functional.faults import Fault, faults, no_faults, to_bucket
-from tests.functional.passing_time import let_time_pass
+from tests.functional.faults import Fault, faults, to_bucket
+from tests.functional.passing_time import let_leases_run_out, let_time_pass
 from tests.functional.world import CONTROL, ONE, SOURCE, TABLE, TWO, World
 
 DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
@@ -642,25 +640,6 @@ def test_a_survey_that_outlives_its_execution_is_waited_for(one: World) -> None:
     assert jobs.run(one, "job").summary["statuses"]["SUCCEEDED"] == 1
 
 
-def let_leases_run_out(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One whose answer was lost is held by nobody; between two calls of a function it runs out, as does the
-    claim of a survey."""
-    invoke = jobs.invoke
-
-    def invoked(*arguments: Any) -> Any:
-        with no_faults():
-            for claim in ("jobs/job/survey.claim", *jobs.names(one, "jobs/job/claims/")):
-                one.s3.delete_object(Bucket=CONTROL, Key=claim)
-            for key in ("a +%2B\n", "b"):
-                head = one.ledger.head(LedgerKey(ONE, key))
-                if head is not None and head.lease is not None:
-                    expired = replace(head, lease=Lease(head.lease.token, SystemClock().now() - 1))
-                    one.ledger.write(LedgerKey(ONE, key), head.lease.token, expired)
-        return invoke(*arguments)
-
-    monkeypatch.setattr(jobs, "invoke", invoked)
-
-
 #: Every request that a job makes in these tests, and with which kinds.
 BOTH = ("backfill", "reconcile")
 REQUESTS = {
@@ -686,7 +665,7 @@ def test_whatever_request_fails_a_job_ends_right(
     one: World, operation: str, kind: str, effect: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several times, so that what the SDK repeats by itself is not enough."""
-    let_leases_run_out(one, monkeypatch)
+    let_leases_run_out(one, monkeypatch, "a +%2B\n", "b")
     for key in ("a +%2B\n", "b"):
         for number in range(3):
             one.put(key, str(number).encode())

@@ -230,7 +230,32 @@ def test_an_unversioned_destination_is_told(one: World) -> None:
     one.s3.put_bucket_versioning(Bucket=ONE, VersioningConfiguration={"Status": "Suspended"})
     one.deliver(one.put("key"))
 
-    assert [told["reason"] for told in one.parked()] == ["DstBucketUnversioned"]
+    [body] = one.take("parked")
+    assert json.loads(body)["Records"][0]["s3replicator"]["reason"] == "DstBucketUnversioned"
+
+    one.s3.put_bucket_versioning(Bucket=ONE, VersioningConfiguration={"Status": "Enabled"})
+    one.deliver(body)
+    one.drain()
+    assert one.content("key") == "content"
+    assert one.row("key").status == "COMPLETED"
+
+
+@pytest.mark.parametrize("told", ["null", None])
+def test_a_source_whose_versioning_is_suspended_alarms(
+    one: World, told: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C52. S3 does not refuse it, as it does where Amazon's own rules are."""
+    event = one.put("key")
+    stored = event["Records"][0]["s3"]["object"]
+    stored["versionId"] = told
+    if told is None:
+        del stored["versionId"]
+    one.deliver(event)
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [line["SourceUnversioned"] for line in printed if "SourceUnversioned" in line] == [[1.0]]
+
+    one.deliver(one.put("other"))
+    assert "SourceUnversioned" not in capsys.readouterr().out
 
 
 def test_without_a_ledger_nothing_is_acknowledged_and_nothing_copied(one: World) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, Final, Self
 
 import pytest
@@ -15,7 +16,7 @@ from s3replicator.ports import Granted
 from tests.functional import jobs
 from tests.functional.faults import Fault, faults, no_faults
 from tests.functional.jobs import Run
-from tests.functional.passing_time import let_time_pass
+from tests.functional.passing_time import let_leases_run_out, let_time_pass
 from tests.functional.test_disorder import expire_lease
 from tests.functional.world import ONE, SOURCE, TABLE, TWO, World
 
@@ -415,10 +416,10 @@ def statuses(world: World) -> list[str]:
     return [task["status"] for task in told]
 
 
-def put_in_wrong_order(world: World) -> None:
-    first = world.rows("key")[0]
-    source = {"Bucket": ONE, "Key": "key", "VersionId": first.replica}
-    again = world.s3.copy_object(Bucket=ONE, Key="key", CopySource=source)
+def put_in_wrong_order(world: World, key: str = "key") -> None:
+    first = world.rows(key)[0]
+    source = {"Bucket": ONE, "Key": key, "VersionId": first.replica}
+    again = world.s3.copy_object(Bucket=ONE, Key=key, CopySource=source)
     pretend(world, first.replica, again["VersionId"])
 
 
@@ -537,6 +538,75 @@ def test_a_key_that_somebody_is_at_work_on_is_not_judged(one: World, dry: bool) 
     one.drain()
     assert jobs.run(one, "job", **request).tasks == []
     assert one.versions("key") == ["3", "2", "1", "0"]
+
+
+DRIFT: Final = {
+    "ordered": "WrongOrder",
+    "lost": "Lost",
+    "tagged": "Different",
+    "missing": "Missing",
+    "older missing": "Missing",
+}
+
+
+def let_drift(world: World) -> None:
+    for key in ("ordered", "lost", "tagged"):
+        for number in range(3):
+            world.deliver(world.put(key, str(number).encode()))
+    put_in_wrong_order(world, "ordered")
+    remove_replica(world, "lost", 1)
+    tags = {"TagSet": [{"Key": "colour", "Value": "red"}]}
+    world.s3.put_object_tagging(Bucket=SOURCE, Key="tagged", Tagging=tags)
+    for number in range(3):
+        event = world.put("older missing", str(number).encode())
+        if number:
+            world.deliver(event)
+        world.put("missing", str(number).encode())
+
+
+def is_right(world: World, key: str) -> bool:
+    if key == "tagged":
+        return world.tags(key, str(world.rows(key)[-1].replica)) == {"colour": "red"}
+    return world.versions(key)[:3] == ["2", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "skipped", "effect"),
+    [
+        ("CopyObject", 0, False),
+        ("CopyObject", 6, False),
+        ("CopyObject", 3, True),
+        ("HeadObject", 5, False),
+        ("ListObjectVersions", 5, False),
+        ("PutItem", 0, False),
+        ("PutItem", 5, True),
+        ("PutObjectTagging", 0, False),
+        ("UpdateItem", 3, False),
+    ],
+)
+def test_whatever_fails_the_report_agrees_with_the_bucket(
+    world: World, operation: str, skipped: int, effect: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Success is what has been put right by then, and everything that was wrong is told of."""
+    world.rules(MARKERS)
+    let_drift(world)
+    let_leases_run_out(world, monkeypatch, *DRIFT)
+    counter = count()
+    how: dict[str, Any] = {} if effect else {"status": 503, "code": "SlowDown"}
+    with faults(Fault(operation, effect=effect, times=6, when=lambda _: next(counter) >= skipped, **how)):
+        done = reconcile(world, Deep=True, RestoreLost=True)
+
+    told = {(task["key"], task.get("finding")) for task in done.tasks}
+    untold = DRIFT.items() - told
+    # A key that could not be looked at is told of as such.
+    assert {key for key, _ in untold} <= {key for key, finding in told if finding is None}
+    succeeded = {task["key"] for task in done.tasks if task["status"] == "SUCCEEDED"}
+    assert [key for key in succeeded if not is_right(world, key)] == []
+
+    let_time_pass(world)
+    reconcile(world, "again", Deep=True, RestoreLost=True)
+    assert [key for key in DRIFT if not is_right(world, key)] == []
+    assert reconcile(world, "third", Deep=True, RestoreLost=True).writes() == []
 
 
 def test_workers_of_one_batch_lose_no_finding_of_each_other(one: World) -> None:

@@ -196,6 +196,7 @@ def test_the_readme_tells_every_metric() -> None:
         telemetry.DRIFT,
         telemetry.CONFIGURATION_UNREADABLE,
         telemetry.THRESHOLD_MISSED,
+        telemetry.SOURCE_UNVERSIONED,
         telemetry.VERSION_DELETES_HALTED,
     }
 

@@ -41,6 +41,7 @@ def serve(function: Function, event: dict[str, Any], context: LambdaContext) -> 
         return _serve_queue(function, records, until)
     result = function.batch.process_event(event, until)
     _report(function, result.outcomes)
+    telemetry.report_unversioned(function.settings.source_bucket, result.unversioned)
     if result.returned:
         reasons = sorted({f"{o.reason}: {o.detail}" for o in result.outcomes if o.result == "Deferred"})
         raise NotReplicated("; ".join(reasons))
@@ -112,6 +113,7 @@ def _serve_queue(function: Function, records: list[dict[str, Any]], until: float
     ]
     result = function.batch.process(messages, until)
     _report(function, result.outcomes)
+    telemetry.report_unversioned(function.settings.source_bucket, result.unversioned)
     _return(function, records, result)
     return {"batchItemFailures": [{"itemIdentifier": name} for name in result.returned]}
 

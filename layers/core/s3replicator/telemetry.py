@@ -29,6 +29,7 @@ CONFIGURATION_UNREADABLE: Final = "ConfigurationUnreadable"
 THRESHOLD_MISSED: Final = "ReplicationThresholdMissed"
 VERSION_DELETES_HALTED: Final = "VersionDeletesHalted"
 DRIFT: Final = "DriftFound"
+SOURCE_UNVERSIONED: Final = "SourceUnversioned"
 
 _COUNTED: Final = {
     Result.REPLICATED: REPLICATED,
@@ -105,6 +106,15 @@ def report_announced(announcements: Iterable[Announcement], source: str) -> None
     if missed:
         metrics = _metrics({"SourceBucket": source})
         metrics.add_metric(THRESHOLD_MISSED, MetricUnit.Count, missed)
+        metrics.flush_metrics()
+
+
+def report_unversioned(source: str, writes: int) -> None:
+    """How often the source was written to without making a version."""
+    if writes:
+        logger.error("the source is not versioned", writes=writes)
+        metrics = _metrics({"SourceBucket": source})
+        metrics.add_metric(SOURCE_UNVERSIONED, MetricUnit.Count, writes)
         metrics.flush_metrics()
 
 

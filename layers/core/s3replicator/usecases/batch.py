@@ -17,6 +17,7 @@ from s3replicator.decisions.failures import (
 from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.order import sequencer_rank
 from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.versions import NULL
 from s3replicator.ports import Configurations, LeaseLost
 from s3replicator.usecases.endings import busy, failed_row, park, park_as_it_came
 from s3replicator.usecases.engine import Engine
@@ -38,10 +39,12 @@ class Message:
 
 @dataclass
 class BatchResult:
-    """``returned`` maps the messages that must come again to the seconds until they may."""
+    """``returned`` maps the messages that must come again to the seconds until they may. ``unversioned``
+    counts what was written while the source was not versioned."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     returned: dict[str, float] = field(default_factory=dict)
+    unversioned: int = 0
 
 
 @dataclass
@@ -203,6 +206,7 @@ class Batch:
 
     def _sum_up(self, messages: Iterable[Message], tally: _Tally) -> BatchResult:
         result = BatchResult([outcome for _, outcome in tally.outcomes])
+        result.unversioned = sum(_is_unversioned(change) for change in tally.messages)
         for message in messages:
             deferred = [
                 outcome
@@ -225,6 +229,12 @@ def _age(work: Work) -> tuple[bool, str, float]:
     """Oldest first. Without a sequencer (a replayed event) there is only its time."""
     sequencer = work.change.sequencer
     return (sequencer is None, sequencer_rank(sequencer or ""), work.change.event_time)
+
+
+def _is_unversioned(change: Change) -> bool:
+    """Whether S3 itself tells of a write that made no version: letters of ours name null versions."""
+    written = change.kind in (ChangeKind.CREATED, ChangeKind.MARKED)
+    return written and change.version_id == NULL and change.destination is None
 
 
 def _about(change: Change, result: Result) -> Outcome:
