@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -66,6 +67,10 @@ def sign_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where there is no AWS. The tests' network is closed anyway."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    # What an earlier test had is remembered.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 def deploy(world: World, name: str = STACK, parameters: Mapping[str, str] = {}, **more: str) -> None:
