@@ -192,7 +192,8 @@ def reach_versions_below_a_delete_marker() -> None:
 
 
 def tell_of_tags_and_acls() -> None:
-    """S3 sends records of changed tags and ACLs, without a sequencer. The emulator sends none."""
+    """S3 sends records of changed tags, ACLs and retentions, without a sequencer. The emulator sends none; of
+    annotations it tells by itself."""
 
     def telling(event: str, handle: Handler, stored: Mapping[Any, Any] | None = None) -> Handler:
         """With ``stored``, only of what has changed there."""
@@ -218,6 +219,7 @@ def tell_of_tags_and_acls() -> None:
     s3._put_object_tagging = telling("s3:ObjectTagging:Put", s3._put_object_tagging)
     s3._delete_object_tagging = telling("s3:ObjectTagging:Delete", s3._delete_object_tagging)
     s3._put_object_acl = telling("s3:ObjectAcl:Put", s3._put_object_acl, s3._object_acl)
+    s3._put_object_retention = telling("s3:ObjectRetention:Put", s3._put_object_retention)
 
 
 def tell_of_every_delete_marker() -> None:
@@ -260,7 +262,8 @@ def name_who_did_it() -> None:
 
 def tell_eventbridge_all_that_s3_tells() -> None:
     """S3's events for EventBridge name the version, and tell of changed tags and ACLs by names of their own,
-    without a sequencer. The emulator's name no version, and call what it does not know an object created."""
+    without a sequencer; of retentions and annotations S3 documents none. The emulator's name no version, and
+    call what it does not know an object created."""
     names = {
         "s3:ObjectTagging:Put": "Object Tags Added",
         "s3:ObjectTagging:Delete": "Object Tags Deleted",
@@ -277,6 +280,8 @@ def tell_eventbridge_all_that_s3_tells() -> None:
         if event["Source"] != "aws.s3":
             return dispatch(event, *rest)
         (name, version), detail = fired.get(), json.loads(event["Detail"])
+        if name.startswith(("s3:ObjectRetention:", "s3:ObjectAnnotation:")):
+            return None
         told = detail["object"]
         if version:
             told["version-id"] = version

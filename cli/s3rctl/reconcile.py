@@ -15,15 +15,15 @@ and is left alone.
 
 What it looks for: versions that a rule selects and that no event told of (Missing), replicas that others
 removed (Lost), replicas of ours the ledger does not know (Unrecorded), two replicas of one version (Twice),
-replicas in the wrong order (WrongOrder), keys whose repair was interrupted (Unsettled), and with --deep tags
-and retention that are not the source's (Different)."""
+replicas in the wrong order (WrongOrder), keys whose repair was interrupted (Unsettled), and with --deep tags,
+locks and annotations that are not the source's (Different)."""
 
 _START: Final = """\
 Returns once the job is started, and prints its id.
 
   --restore-lost  also copies again what others have removed at the destination. Without it that is reported
                   and stays so: a lifecycle rule of the destination would otherwise be fought for ever.
-  --deep          also compares tags and retention: several requests for every object.
+  --deep          also compares tags, locks and annotations: six requests for every object.
   --dry-run       only reports. Then `watch` exits with 1 if anything was found.
 
 Nothing is started without --yes, or a yes at the terminal. With --watch it exits as `watch` does."""
@@ -45,7 +45,7 @@ def add_to(commands: Commands) -> None:
     jobs.start_options(start)
     start.add_argument("--restore-lost", action="store_true", help="copy again what others have removed")
     start.add_argument(
-        "--deep", action="store_true", help="also compare tags and retention, object by object"
+        "--deep", action="store_true", help="also compare tags, locks and annotations, object by object"
     )
     start.set_defaults(run=run_start)
     jobs.add_shared(own, JobKind.RECONCILE, "reconcile-20260131-120000")

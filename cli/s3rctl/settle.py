@@ -21,8 +21,8 @@ _UNFINISHED: Final = frozenset(
 _DESCRIPTION: Final = """\
 The stack's retry function lists the key at the source and at each destination, compares both with the
 ledger, and does what is missing: it copies every version that a rule selects and that is not there, puts
-replicas that stand in the wrong order where they belong, and brings tags and retention up to date. What is
-right already is left alone, so it can be run as often as you like.
+replicas that stand in the wrong order where they belong, and brings tags, locks and annotations up to date.
+What is right already is left alone, so it can be run as often as you like.
 
 Use it when `s3rctl status` shows something that does not get on by itself: events that were lost, versions
 that failed and whose cause has been removed, replicas that others removed or changed.

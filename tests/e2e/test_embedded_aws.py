@@ -152,6 +152,8 @@ class Listener:
             "s3:ObjectRemoved:*",
             "s3:ObjectTagging:*",
             "s3:ObjectAcl:Put",
+            "s3:ObjectRetention:Put",
+            "s3:ObjectAnnotation:*",
         ]
         world.s3.put_bucket_notification_configuration(
             Bucket=bucket,
@@ -204,6 +206,29 @@ def test_changed_tags_and_acls_are_announced_without_a_sequencer(world: World) -
     announced("ObjectAcl:Put", second, 3)
 
 
+def test_changed_retentions_and_annotations_are_announced_without_a_sequencer(world: World) -> None:
+    bucket = f"heard-{world.name}"
+    world.make_bucket(bucket, ObjectLockEnabledForBucket=True)
+    listener = Listener(world, bucket)
+    named: Any = {"Bucket": bucket, "Key": "key"}
+    version = world.s3.put_object(**named, Body=b"x")["VersionId"]
+    assert listener.next_record()["eventName"] == "ObjectCreated:Put"
+
+    def announced(event: str) -> None:
+        record = listener.next_record()
+        assert record["eventName"] == event
+        assert record["s3"]["object"]["versionId"] == version
+        assert "sequencer" not in record["s3"]["object"]
+
+    world.s3.put_object_annotation(**named, AnnotationName="caption", AnnotationPayload=b"a flower")
+    announced("ObjectAnnotation:Put")
+    world.s3.delete_object_annotation(**named, AnnotationName="caption")
+    announced("ObjectAnnotation:Delete")
+    until = datetime.now(UTC) + timedelta(seconds=5)
+    world.s3.put_object_retention(**named, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    announced("ObjectRetention:Put")
+
+
 def test_eventbridge_is_told_of_versions_and_of_changed_tags_and_acls(world: World) -> None:
     bucket = make_bucket_with_acls(world)
     queue = world.sqs.create_queue(QueueName=f"bridged-{world.name}")["QueueUrl"]
@@ -244,6 +269,8 @@ def test_eventbridge_is_told_of_versions_and_of_changed_tags_and_acls(world: Wor
     announced("Object Tags Deleted", version)
     world.s3.put_object_acl(**named, ACL="bucket-owner-read")
     announced("Object ACL Updated", version)
+    # Of annotations S3 documents no event here.
+    world.s3.put_object_annotation(**named, AnnotationName="caption", AnnotationPayload=b"a flower")
     marker = world.s3.delete_object(**named)["VersionId"]
     announced("Object Deleted", marker, reason="DeleteObject", deletion="Delete Marker Created")
     world.s3.delete_object(**named, VersionId=version)

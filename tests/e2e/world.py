@@ -455,7 +455,7 @@ class World:
 
         wait_until(enough, f"S3 has sent {count} records about {folder}")
         assert len(taken) == count
-        return sorted(taken, key=lambda record: str(record["s3"]["object"]["sequencer"]))
+        return sorted(taken, key=lambda record: str(record["s3"]["object"].get("sequencer")))
 
     def invoke(self, output: str, event: Any) -> Any:
         """Call a function as the console would; returns its answer."""

@@ -15,7 +15,7 @@ from moto.core.models import botocore_stubber
 
 @dataclass
 class Fault:
-    """What happens to a request of ``operation``, ``times`` times.
+    """What happens to a request of ``operation``, ``times`` times, the first ``after`` left alone.
 
     ``effect``: whether the request reaches AWS. ``status`` None: no answer comes; otherwise that status
     with an error body of ``code``.
@@ -27,6 +27,7 @@ class Fault:
     code: str = "InternalError"
     message: str = "made up"
     times: int = 1
+    after: int = 0
     when: Callable[[Any], bool] = field(default=lambda _request: True)
     happened: int = 0
 
@@ -62,8 +63,12 @@ _faults: list[Fault] = []
 def _intercept(event_name: str, request: Any, **rest: Any) -> AWSResponse | None:
     operation = event_name.rpartition(".")[2]
     for fault in _faults:
-        if fault.operation == operation and fault.happened < fault.times and fault.when(request):
-            return fault.answer(event_name, request, **rest)
+        if fault.operation != operation or fault.happened >= fault.times or not fault.when(request):
+            continue
+        if fault.after > 0:
+            fault.after -= 1
+            continue
+        return fault.answer(event_name, request, **rest)
     return _from_moto(event_name, request, **rest)
 
 

@@ -1,6 +1,8 @@
-"""Tags and ACLs that change after a version was written: what the source has now, on the mapped replica."""
+"""Tags, ACLs, locks and annotations that change after a version was written: what the source has now, on the
+mapped replica."""
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import pytest
 
@@ -12,6 +14,9 @@ from tests.functional.passing_time import let_time_pass
 from tests.functional.world import ONE, SOURCE, Event, World
 
 DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
+
+TODAY: Final = datetime.now(UTC).replace(microsecond=0)
+SOON, LATER = TODAY + timedelta(days=1), TODAY + timedelta(days=9)
 
 
 @pytest.fixture
@@ -205,9 +210,7 @@ def test_by_hand_tags_are_compared_and_put_right(one: World) -> None:
 def grant(world: World, put: Event) -> Event:
     version_id = world.version_of(put)
     world.s3.put_object_acl(Bucket=SOURCE, Key="key", VersionId=version_id, ACL="public-read")
-    event = world.event("ObjectAcl:Put", "key", version_id)
-    del event["Records"][0]["s3"]["object"]["sequencer"]
-    return event
+    return world.event("ObjectAcl:Put", "key", version_id)
 
 
 def is_public(world: World, number: int = 0) -> bool:
@@ -296,3 +299,208 @@ def test_by_hand_a_key_of_many_versions_is_settled_in_several_calls(
 
     assert answers > 0
     assert one.versions("key") == [str(number) for number in reversed(range(12))]
+
+
+def retention(world: World, number: int = 0) -> tuple[str, datetime]:
+    """Of a replica."""
+    head = world.s3.head_object(Bucket=ONE, Key="key", VersionId=replica(world, number))
+    return head["ObjectLockMode"], head["ObjectLockRetainUntilDate"]
+
+
+def locked(world: World, until: datetime = SOON, body: bytes = b"content") -> Event:
+    """A version with a retention, and its replica. It is given one afterwards, since moto does not copy what
+    has one."""
+    put = world.put("key", body)
+    world.deliver(put)
+    world.deliver(world.retain(put, until))
+    return put
+
+
+def test_a_retention_that_is_made_longer_is_made_longer_at_the_replica(one: World) -> None:
+    """G115."""
+    first, _ = locked(one), locked(one, body=b"second")
+    assert one.deliver(one.retain(first, LATER)).failed == []
+
+    assert retention(one, 0) == ("GOVERNANCE", LATER)
+    assert retention(one, 1) == ("GOVERNANCE", SOON)
+    assert one.versions("key") == ["second", "content"]
+    assert one.at_rest("key")
+
+
+def test_a_retention_brings_along_a_legal_hold_of_which_no_event_told(one: World) -> None:
+    put = locked(one)
+    one.s3.put_object_legal_hold(Bucket=SOURCE, Key="key", LegalHold={"Status": "ON"})
+    one.deliver(one.retain(put, LATER, "COMPLIANCE"))
+
+    assert retention(one) == ("COMPLIANCE", LATER)
+    assert one.head("key")["ObjectLockLegalHoldStatus"] == "ON"
+
+
+def test_a_retention_that_is_there_already_is_not_written_again(one: World) -> None:
+    """Two events, and the first of them finds what both tell of."""
+    put = locked(one)
+    between, last = one.retain(put, SOON + timedelta(days=1)), one.retain(put, LATER)
+    one.deliver(between)
+    one.deliver(last)
+
+    assert retention(one) == ("GOVERNANCE", LATER)
+    writes = [call for call in one.calls["replicate"] if call.operation == "PutObjectRetention"]
+    assert len(writes) == 2, "the first retention, and the last one"
+
+
+def test_a_retention_that_is_made_shorter_is_refused_and_told_of(one: World) -> None:
+    """Only who may bypass governance could do that; moto lets everybody, so it says what S3 would say."""
+    put = locked(one, LATER)
+    with faults(Fault("PutObjectRetention", when=to_bucket(ONE), **DENIED)):
+        one.deliver(one.retain(put, SOON))
+
+    [parked] = one.parked()
+    assert parked["reason"] == "DstPutRetentionNotPermitted"
+    assert one.row("key").status == "COMPLETED"
+    assert retention(one) == ("GOVERNANCE", LATER)
+
+
+def test_what_is_refused_holds_up_nothing_else_that_is_owed(one: World) -> None:
+    """A public grant is refused for good; whatever changes after that still follows."""
+    put = one.put("key")
+    one.deliver(put)
+    granted = grant(one, put)
+    with faults(Fault("PutObjectAcl", times=9, **DENIED)):
+        one.deliver(granted)
+        assert one.row("key").reason == "DstPutAclNotPermitted"
+        one.deliver(one.tag(put, colour="red"))
+        assert one.deliver(one.annotate(put, caption="a flower")).failed == []
+
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+    assert one.annotations("key", replica(one)) == {"caption": "a flower"}
+    assert one.row("key").owed == {"acl_changed"}
+    one.deliver(*one.take("parked"))
+    assert is_public(one)
+    assert one.row("key").reason is None
+
+
+def test_what_may_work_later_is_tried_again_though_something_else_is_refused(one: World) -> None:
+    put = one.put("key")
+    one.deliver(put)
+    tagged, granted = one.tag(put, colour="red"), grant(one, put)
+    slow: dict[str, Any] = {"status": 503, "code": "SlowDown", "times": 9}
+    with faults(Fault("PutObjectAcl", times=99, **DENIED), Fault("PutObjectTagging", **slow)):
+        one.deliver(tagged)
+        one.deliver(granted)
+        assert one.row("key").due is not None
+        let_time_pass(one)
+
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+    assert one.row("key").owed == {"acl_changed"}
+    assert one.row("key").reason == "DstPutAclNotPermitted"
+
+
+def test_an_annotation_follows_and_is_taken_away_again(one: World) -> None:
+    """F110."""
+    put = one.put("key")
+    one.deliver(put)
+    assert one.deliver(one.annotate(put, caption="a flower", mood="calm")).failed == []
+    assert one.annotations("key", replica(one)) == {"caption": "a flower", "mood": "calm"}
+
+    one.deliver(one.annotate(put, caption="a leaf", mood=None))
+    assert one.annotations("key", replica(one)) == {"caption": "a leaf"}
+    assert one.versions("key") == ["content"]
+    assert one.at_rest("key")
+
+
+def test_an_annotation_of_a_noncurrent_version_follows(one: World) -> None:
+    """F110."""
+    first, second = one.put("key", b"first"), one.put("key", b"second")
+    one.deliver(first, second)
+    one.deliver(one.annotate(first, caption="old"))
+
+    assert one.annotations("key", replica(one, 0)) == {"caption": "old"}
+    assert one.annotations("key", replica(one, 1)) == {}
+
+
+def test_annotations_come_along_with_a_copy(one: World) -> None:
+    put = one.put("key")
+    one.annotate(put, caption="a flower")
+    one.deliver(put)
+    assert one.annotations("key", replica(one)) == {"caption": "a flower"}
+    assert not {"PutObjectAnnotation", "ListObjectAnnotations"} & {
+        call.operation for call in one.calls["replicate"]
+    }
+
+
+def annotated_large(world: World, small_parts: int) -> Event:
+    put = world.put_parts("key", [bytes(small_parts), b"rest"])
+    world.annotate(put, caption="a flower", mood="calm", place="a garden")
+    return put
+
+
+def test_annotations_of_a_large_object_are_added_when_its_parts_are_there(
+    one: World, small_parts: int
+) -> None:
+    """F109."""
+    one.deliver(annotated_large(one, small_parts))
+    one.drain()
+
+    wanted = {"caption": "a flower", "mood": "calm", "place": "a garden"}
+    assert one.annotations("key", replica(one)) == wanted
+    assert one.row("key").status == "COMPLETED"
+    assert one.at_rest("key")
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_large_object_is_not_completed_before_its_annotations_are_there(
+    one: World, small_parts: int, status: int
+) -> None:
+    """F109: nobody is told that all of it is there."""
+    code = "AccessDenied" if status == 403 else "SlowDown"
+    put = annotated_large(one, small_parts)
+    with faults(Fault("PutObjectAnnotation", status=status, code=code, times=99)):
+        one.deliver(put)
+        one.drain()
+        assert one.annotations("key", replica(one)) == {}
+        assert one.row("key").owed == {"annotated"}
+    for parked in one.take("parked"):
+        one.deliver(parked)
+    let_time_pass(one)
+
+    assert len(one.annotations("key", replica(one))) == 3
+    assert one.at_rest("key")
+
+
+def test_what_has_been_annotated_is_not_annotated_again(one: World, small_parts: int) -> None:
+    """Of many annotations, as many as there is time for at a time."""
+    put = annotated_large(one, small_parts)
+    second = Fault("PutObjectAnnotation", status=503, code="SlowDown", times=9, after=1)
+    with faults(second):
+        one.deliver(put)
+        one.drain()
+        assert len(one.annotations("key", replica(one))) == 1
+    let_time_pass(one)
+
+    assert len(one.annotations("key", replica(one))) == 3
+    written = [
+        call.arguments["AnnotationName"]
+        for function in one.calls.values()
+        for call in function
+        if call.operation == "PutObjectAnnotation"
+    ]
+    assert written.count(written[0]) == 1
+
+
+def test_an_annotation_that_cannot_be_read_is_told_of(one: World) -> None:
+    put = one.put("key")
+    one.deliver(put)
+    with faults(Fault("GetObjectAnnotation", when=to_bucket(SOURCE), **DENIED)):
+        one.deliver(one.annotate(put, caption="a flower"))
+    [parked] = one.parked()
+    assert parked["reason"] == "SrcGetAnnotationNotPermitted"
+
+
+def test_by_hand_annotations_and_locks_are_compared_and_put_right(one: World) -> None:
+    put = locked(one)
+    one.annotate(put, caption="a flower")
+    one.retain(put, LATER)
+    one.settle("key")
+
+    assert one.annotations("key", replica(one)) == {"caption": "a flower"}
+    assert retention(one) == ("GOVERNANCE", LATER)

@@ -21,7 +21,7 @@ from s3replicator.adapters.configuration_document import parse
 from s3replicator.decisions.configuration import OBJECT_KEY
 from s3replicator.decisions.notifications import EVENTBRIDGE, EVENTS, Configuration, EventSource
 from s3replicator.usecases.bucket_setup import BucketSetup
-from tests.functional.moto_eventbridge import tell_of_eventbridge
+from tests.functional.moto_notifications import notify_as_s3_does
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -166,7 +166,7 @@ def world(monkeypatch: pytest.MonkeyPatch, cloudformation: CloudFormation) -> It
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     # Waiting is for AWS's sake and tested on its own below.
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    tell_of_eventbridge(monkeypatch)
+    notify_as_s3_does(monkeypatch)
     with mock_aws():
         app.dependencies.cache_clear()
         world = World(boto3.client("s3"), cloudformation)
@@ -191,7 +191,7 @@ def test_a_new_stack_gets_its_entry_beside_the_users(world: World) -> None:
     assert ours == {
         "Id": IDENTIFIER,
         "QueueArn": QUEUE,
-        "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*", "s3:ObjectAcl:Put"],
+        "Events": list(EVENTS),
     }
 
 

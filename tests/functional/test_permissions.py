@@ -46,6 +46,11 @@ OF_BUCKETS: Final = {
     "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
 }
 
+OF_UPLOADS: Final = {
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "ListParts": "s3:ListMultipartUploadParts",
+}
+
 #: The key of objects that a KMS key encrypts.
 ENCRYPTED: Final = "encrypted"
 BY_KMS: Final[dict[str, Any]] = {
@@ -113,14 +118,19 @@ def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
     match operation:
         case "HeadObject" | "GetObject":
             yield f"s3:GetObject{version}", f"{where} object"
-        case "GetObjectTagging" | "GetObjectAcl" | "PutObjectTagging" | "PutObjectAcl":
+        case _ if operation.endswith(("ObjectTagging", "ObjectAcl", "ObjectAnnotation", "ObjectAnnotations")):
             verb, what = operation.split("Object")
             yield f"s3:{verb}Object{version}{what}", f"{where} object"
+            if what.startswith("Annotation"):
+                # The API reference names only this one; of every other request IAM means the one above.
+                yield f"s3:{verb}Object{what}", f"{where} object"
         case "PutObjectRetention" | "PutObjectLegalHold":
             # These two are the same for any version.
             yield f"s3:{operation}", f"{where} object"
         case _ if operation in OF_BUCKETS:
             yield OF_BUCKETS[operation], f"{where} bucket"
+        case _ if operation in OF_UPLOADS:
+            yield OF_UPLOADS[operation], f"{where} object"
         case "PutObject" | "CreateMultipartUpload" | "CompleteMultipartUpload" if where == "destination":
             yield from _write(arguments)
         case "PutObject":
@@ -131,7 +141,7 @@ def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
                 ("s3:GetObjectVersion", f"{origin} object"),
                 ("s3:GetObjectVersionTagging", f"{origin} object"),
                 ("s3:GetObjectAnnotation", f"{origin} object"),
-                # The API reference names only the one above; of every other read IAM knows both.
+                # As with the requests for annotations alone.
                 ("s3:GetObjectVersionAnnotation", f"{origin} object"),
                 ("s3:PutObjectTagging", "destination object"),
                 ("s3:PutObjectAnnotation", "destination object"),
@@ -140,10 +150,6 @@ def _needed_of_s3(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]:
         case "UploadPartCopy":
             yield "s3:GetObjectVersion", f"{_side(_copied_bucket(arguments))} object"
             yield "s3:PutObject", "destination object"
-        case "AbortMultipartUpload":
-            yield "s3:AbortMultipartUpload", "destination object"
-        case "ListParts":
-            yield "s3:ListMultipartUploadParts", "destination object"
         case "DeleteObject":
             yield f"s3:DeleteObject{version}", f"{where} object"
         case _:
@@ -160,6 +166,11 @@ def _needed_of_kms(operation: str, arguments: dict[str, Any]) -> Iterator[Grant]
     match operation:
         case "HeadObject" if "ChecksumMode" in arguments:
             yield "kms:Decrypt", f"{_side(arguments['Bucket'])} keys"
+        case "GetObjectAnnotation":
+            # They are encrypted as their object is.
+            yield "kms:Decrypt", f"{_side(arguments['Bucket'])} keys"
+        case "PutObjectAnnotation":
+            yield "kms:GenerateDataKey", f"{_side(arguments['Bucket'])} keys"
         case "CopyObject" | "UploadPartCopy":
             yield "kms:Decrypt", f"{_side(_copied_bucket(arguments))} keys"
     if "SSEKMSKeyId" in arguments:
@@ -261,7 +272,9 @@ def take_the_fast_path_elsewhere(world: World, function: str) -> None:
     world.deliver(world.put("locked", **lock), to=function)
     world.deliver(world.put("large and locked", bytes(6 * 1024**2), **lock), to=function)
     world.deliver(world.put("large"), to=function)
-    world.deliver(world.put_parts("large", [bytes(6 * 1024**2), b"rest"]), to=function)
+    large = world.put_parts("large", [bytes(6 * 1024**2), b"rest"])
+    world.annotate(large, caption="a rose")
+    world.deliver(large, to=function)
 
 
 def discard_an_upload(world: World, function: str) -> None:
@@ -276,13 +289,17 @@ def discard_an_upload(world: World, function: str) -> None:
 
 
 def follow_changes(world: World, function: str) -> None:
-    """Tags and ACL of a version that has been replicated."""
+    """What may change of a version that has been replicated."""
     event = world.put("followed")
     version_id = world.version_of(event)
     world.deliver(event, to=function)
     world.deliver(world.tag(event, k="v"), to=function)
     world.s3.put_object_acl(Bucket=SOURCE, Key="followed", VersionId=version_id, ACL="public-read")
     world.deliver(world.event("ObjectAcl:Put", "followed", version_id), to=function)
+    world.deliver(world.retain(event, datetime.now(UTC) + timedelta(days=1)), to=function)
+    # One of the same size is another one all the same.
+    for caption in ("a rose", "a leaf", None):
+        world.deliver(world.annotate(event, caption=caption, kind="plant"), to=function)
 
 
 def replay_below_what_is_gone(world: World, size: int, key: str = "replayed", **written: Any) -> None:
@@ -299,7 +316,10 @@ def replay_below_what_is_gone(world: World, size: int, key: str = "replayed", **
 def replicate_encrypted(world: World, function: str) -> None:
     """By KMS, into a bucket whose owner gets the replicas; and what is late is told of."""
     world.rules(TO_ANOTHER_ACCOUNT)
-    world.deliver(world.put(ENCRYPTED, **BY_KMS), to=function)
+    put = world.put(ENCRYPTED, **BY_KMS)
+    world.deliver(put, to=function)
+    for caption in ("a rose", "a leaf"):
+        world.deliver(world.annotate(put, caption=caption), to=function)
     world.deliver(world.put(ENCRYPTED, bytes(6 * 1024**2), **BY_KMS), to=function)
     world.drain()
     late = world.put("late")

@@ -28,6 +28,7 @@ from s3replicator.decisions.findings import Finding
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
 from s3replicator.decisions.replication_document import default_document
 from s3replicator.usecases.check_request import CheckRequest
+from tests.functional.moto_annotations import annotate_as_s3_does
 from tests.functional.recorder import ApiCall, Recording, recording
 
 SOURCE: Final = "source-bucket"
@@ -101,6 +102,7 @@ class World:
     _sequence: int = 0x0055AED6DCD90281E5
 
     def __post_init__(self) -> None:
+        annotate_as_s3_does(self.monkeypatch)
         self.s3, self.sqs, self.dynamodb = (boto3.client(name) for name in ("s3", "sqs", "dynamodb"))
         self._make_buckets()
         self._make_table()
@@ -228,13 +230,44 @@ class World:
         return self.event("ObjectRemoved:Delete", key, version_id)
 
     def tag(self, event: Event, **tags: str) -> Event:
-        """Give the version of an event these tags, and no others. Such records have no sequencer."""
+        """Give the version of an event these tags, and no others."""
         key, version_id = self.key_of(event), self.version_of(event)
         tagging = {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
         self.s3.put_object_tagging(Bucket=SOURCE, Key=key, VersionId=version_id, Tagging=tagging)
-        tagged = self.event("ObjectTagging:Put", key, version_id)
-        del tagged["Records"][0]["s3"]["object"]["sequencer"]
-        return tagged
+        return self._unordered("ObjectTagging:Put", key, version_id)
+
+    def annotate(self, event: Event, **annotations: str | None) -> Event:
+        """Put these annotations on the version of an event, or take away what is None; of the last of them
+        the answer tells."""
+        key, version_id = self.key_of(event), self.version_of(event)
+        named = {"Bucket": SOURCE, "Key": key, "VersionId": version_id}
+        how = "Put"
+        for name, payload in annotations.items():
+            if payload is None:
+                self.s3.delete_object_annotation(**named, AnnotationName=name)
+            else:
+                self.s3.put_object_annotation(
+                    **named, AnnotationName=name, AnnotationPayload=payload.encode()
+                )
+            how = "Delete" if payload is None else "Put"
+        return self._unordered(f"ObjectAnnotation:{how}", key, version_id)
+
+    def retain(self, event: Event, until: datetime, mode: str = "GOVERNANCE") -> Event:
+        """Nobody is kept from setting it as they like."""
+        key, version_id = self.key_of(event), self.version_of(event)
+        self.s3.put_object_retention(
+            Bucket=SOURCE,
+            Key=key,
+            VersionId=version_id,
+            Retention={"Mode": mode, "RetainUntilDate": until},
+            BypassGovernanceRetention=True,
+        )
+        return self._unordered("ObjectRetention:Put", key, version_id)
+
+    def _unordered(self, name: str, key: str, version_id: str) -> Event:
+        event = self.event(name, key, version_id)
+        del event["Records"][0]["s3"]["object"]["sequencer"]
+        return event
 
     @staticmethod
     def key_of(event: Event) -> str:
@@ -362,6 +395,16 @@ class World:
     def tags(self, key: str, version_id: str, bucket: str = ONE) -> dict[str, str]:
         answer = self.s3.get_object_tagging(Bucket=bucket, Key=key, VersionId=version_id)
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def annotations(self, key: str, version_id: str, bucket: str = ONE) -> dict[str, str]:
+        named = {"Bucket": bucket, "Key": key, "VersionId": version_id}
+        listed = self.s3.list_object_annotations(**named)["Annotations"]
+        return {
+            name: self.s3.get_object_annotation(**named, AnnotationName=name)["AnnotationPayload"]
+            .read()
+            .decode()
+            for name in (one["AnnotationName"] for one in listed)
+        }
 
     def head(self, key: str, bucket: str = ONE) -> dict[str, Any]:
         answer: dict[str, Any] = self.s3.head_object(Bucket=bucket, Key=key)

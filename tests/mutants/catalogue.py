@@ -24,6 +24,7 @@ FUNCTIONS: Final = ("tests/functional/test_protocol_rules.py",)
 LEDGER: Final = ("tests/functional/test_ledger_adapter.py",)
 S3: Final = ("tests/functional/test_s3_adapters.py",)
 CALLS: Final = ("tests/functional/test_api_calls.py",)
+CHANGES: Final = ("tests/functional/test_after_creation.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ MUTANTS: Final = (
     _mutant(
         "doubt-forgotten",
         "a marker adopted by its place alone is in doubt",
-        Edit("usecases/leased_key.py", "return version.version_id, True", "return version.version_id, False"),
+        Edit("usecases/leased_key.py", "return version, True", "return version, False"),
     ),
     _mutant(
         "doubtful-marker-deleted",
@@ -305,8 +306,12 @@ MUTANTS: Final = (
         ),
         Edit(
             "usecases/refresh.py",
-            "row.replica, engine.source.tags(ref))",
-            'row.replica, getattr(leased, "early", None) or engine.source.tags(ref))',
+            "                pair.give(change, deadline)\n",
+            '                early = getattr(leased, "early", None)\n'
+            "                if change is ChangeKind.TAGGED and early is not None:\n"
+            "                    leased.bucket.put_tags(leased.key.key, row.replica, early)\n"
+            "                else:\n"
+            "                    pair.give(change, deadline)\n",
         ),
         tests=RULES,
     ),
@@ -389,8 +394,8 @@ MUTANTS: Final = (
         "an ACL is carried over with every further copy",
         Edit(
             "decisions/ledger.py",
-            "return self.owing(ChangeKind.ACL_CHANGED) if self.acl else self",
-            "return self",
+            "row = self.owing(ChangeKind.ACL_CHANGED) if self.acl else self",
+            "row = self",
         ),
     ),
     _mutant(
@@ -403,9 +408,36 @@ MUTANTS: Final = (
         "what could not be given to a replica stays owed",
         Edit(
             "usecases/refresh.py",
-            "failure, row = reason, stuck_row(engine, row, reason)",
-            "failure, row = reason, owing_nothing(row)",
+            "replace(stuck_row(engine, row, failure), owed=frozenset(failures))",
+            "owing_nothing(row)",
         ),
+    ),
+    _mutant(
+        "held-up-by-what-is-refused",
+        "what is refused holds up nothing else that a replica is owed",
+        Edit(
+            "usecases/refresh.py",
+            "failures[change] = reason\n",
+            "failures[change] = reason\n                break\n",
+        ),
+        tests=CHANGES,
+    ),
+    _mutant(
+        "annotations-left-behind",
+        "a replica made part by part is owed its annotations",
+        Edit("decisions/ledger.py", "row.owing(ChangeKind.ANNOTATED) if by_parts else row", "row"),
+    ),
+    _mutant(
+        "annotations-left-by-an-adopted-upload",
+        "so is one that was found again after its worker died",
+        Edit(
+            "usecases/leased_key.py", "copied_anew(by_parts=replica.multipart)", "copied_anew(by_parts=False)"
+        ),
+    ),
+    _mutant(
+        "surplus-annotations-kept",
+        "an annotation that was taken away at the source is taken away",
+        Edit("usecases/annotations.py", "in differing.surplus:", "in ():"),
     ),
     _mutant(
         "debt-of-an-adopted-replica",

@@ -44,6 +44,8 @@ SINGLE = [
     "lifecycle-expiration.json",
     "object-tagging-put.json",
     "object-acl-put.json",
+    "object-retention-put.json",
+    "object-annotation-put.json",
     "parked-message.json",
 ]
 BATCHES = ["sqs-batch.json", "sqs-batch-with-poison.json"]
@@ -112,6 +114,8 @@ def test_an_s3_event_has_the_documented_shape(event_file: Load, name: str) -> No
         ("lifecycle-expiration.json", "LifecycleExpiration:Delete", ChangeKind.OTHER),
         ("object-tagging-put.json", "ObjectTagging:Put", ChangeKind.TAGGED),
         ("object-acl-put.json", "ObjectAcl:Put", ChangeKind.ACL_CHANGED),
+        ("object-retention-put.json", "ObjectRetention:Put", ChangeKind.LOCK_CHANGED),
+        ("object-annotation-put.json", "ObjectAnnotation:Put", ChangeKind.ANNOTATED),
         ("parked-message.json", "ObjectCreated:Put", ChangeKind.CREATED),
     ],
 )
@@ -122,7 +126,7 @@ def test_a_file_tells_of_the_change_it_is_named_after(
     assert (change.event, change.kind, change.bucket) == (event, kind, "source-bucket")
     assert change.version_id
     # S3 gives one to what creates or deletes only.
-    assert bool(change.sequencer) is (kind not in (ChangeKind.TAGGED, ChangeKind.ACL_CHANGED))
+    assert bool(change.sequencer) is not change.follows
 
 
 @pytest.mark.parametrize("name", BRIDGED)

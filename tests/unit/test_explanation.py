@@ -1,6 +1,6 @@
 """What is said of rules is what the engine does with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from s3replicator.decisions.failures import NotEligible, Reason, SourceGone
 from s3replicator.decisions.probe import FOLDER
 from s3replicator.decisions.rules import Facts, contenders, needs_object, winner
 from s3replicator.decisions.versions import (
+    Annotation,
     Grant,
     Kind,
     ListedVersion,
@@ -78,6 +79,12 @@ class OneKey:
 
     def acl(self, ref: VersionRef) -> frozenset[Grant]:
         return frozenset()
+
+    def annotations(self, ref: VersionRef) -> Mapping[str, Annotation]:
+        return {}
+
+    def annotation(self, ref: VersionRef, name: str) -> bytes | None:
+        return None
 
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         return [

@@ -335,6 +335,8 @@ OURS = {
         "ConfigurationUnreadable",
         "DestinationNotInStack",
         "DstListBucketNotPermitted",
+        "DstPutAnnotationNotPermitted",
+        "SrcGetAnnotationNotPermitted",
     ),
     *(
         "DstGetObjectNotPermitted",

@@ -33,6 +33,8 @@ event_types = st.sampled_from(
         "s3:ObjectRestore:*",
         "s3:ObjectTagging:*",
         "s3:ObjectAcl:Put",
+        "s3:ObjectRetention:Put",
+        "s3:ObjectAnnotation:*",
         "s3:LifecycleExpiration:*",
     ]
 )
@@ -137,6 +139,8 @@ def test_what_is_replicated_is_subscribed_to_and_nothing_a_lifecycle_rule_does()
         "s3:ObjectRemoved:*",
         "s3:ObjectTagging:*",
         "s3:ObjectAcl:Put",
+        "s3:ObjectRetention:Put",
+        "s3:ObjectAnnotation:*",
     ]
 
 
@@ -192,7 +196,8 @@ def test_there_is_a_problem_exactly_if_there_is_something_to_do(
             BY_ENTRY,
             {QUEUES: [{**OURS.document(), "Events": ["s3:ObjectCreated:*"]}]},
             "has a notification entry s3-replicator-prod that names the events s3:ObjectCreated:* instead of"
-            " s3:ObjectCreated:*, s3:ObjectRemoved:*, s3:ObjectTagging:*, s3:ObjectAcl:Put",
+            " s3:ObjectCreated:*, s3:ObjectRemoved:*, s3:ObjectTagging:*, s3:ObjectAcl:Put,"
+            " s3:ObjectRetention:Put, s3:ObjectAnnotation:*",
         ),
         (
             BY_ENTRY,
@@ -246,6 +251,8 @@ def test_a_filter_that_lets_every_key_pass_is_none() -> None:
         ("s3:ObjectRemoved:DeleteMarkerCreated", True),
         ("s3:ObjectTagging:Delete", True),
         ("s3:ObjectAcl:Put", True),
+        ("s3:ObjectRetention:Put", True),
+        ("s3:ObjectAnnotation:Delete", True),
         ("s3:ObjectRestore:*", False),
         ("s3:LifecycleExpiration:*", False),
         ("s3:LifecycleExpiration:DeleteMarkerCreated", False),

@@ -83,6 +83,11 @@ class Stage:
         self.world.grant(KEY, self.source()[number].version_id, grantee)
         return self._latest()
 
+    def annotate(self, number: int, colour: str) -> Letter:
+        """The last of its letters: there is one for each annotation."""
+        self.world.annotate(KEY, self.source()[number].version_id, colour)
+        return self._latest()
+
     def purge(self, number: int = 0) -> Letter:
         """Somebody deletes a version by its id: 0 is the newest."""
         self.world.purge(KEY, self.source()[number].version_id)
@@ -655,6 +660,26 @@ def test_what_a_replica_is_owed_it_is_given_when_an_operator_tries_again(
     assert not stage.rows()[0].owed
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_annotations_of_a_large_version_need_no_event(dies: bool) -> None:
+    """Not even if the worker that made the replica died, and somebody else had to find it."""
+    stage = Stage.of()
+    put = stage.put(LARGE)
+    stage.annotate(0, "red")
+    for letter in stage.world.queues.waiting(Queue.INGEST):
+        if letter is not put:
+            stage.world.lose(letter)
+    stage.deliver(put)
+    if dies:
+        [sent] = stage.world.queues.waiting(Queue.LARGE)
+        stage.dies_after(stage.take(sent, queue=Queue.LARGE), "complete")
+    stage.comes_to_rest()
+    [source], [replica] = stage.source(), stage.replicas()
+    assert source.contents is not None
+    assert replica.contents is not None
+    assert replica.contents.annotations == source.contents.annotations != {}
+
+
 def test_what_an_unverified_replica_replaced_is_kept() -> None:
     """It may be the only good one."""
     row = Row(
@@ -889,6 +914,30 @@ def tags_of_what_is_being_copied(stage: Stage) -> None:
     stage.drain()
 
 
+def annotations(stage: Stage) -> None:
+    """They are added, changed, and taken away again."""
+    stage.deliver(stage.put())
+    for colour in ("red", "green", "green"):
+        stage.deliver(stage.annotate(0, colour))
+
+
+def an_annotated_large_version(stage: Stage) -> None:
+    """No event tells of the annotations, and no copy part by part takes them along."""
+    put, annotated = stage.put(LARGE), stage.annotate(0, "red")
+    stage.deliver(put)
+    stage.drain()
+    stage.deliver(annotated)
+
+
+def an_annotated_large_version_and_a_late_one(stage: Stage) -> None:
+    """The large one is copied again."""
+    late, large = stage.put(), stage.put(LARGE)
+    annotated = stage.annotate(0, "red")
+    for letter in (large, late, annotated):
+        stage.deliver(letter)
+        stage.drain()
+
+
 def an_acl_and_a_late_version(stage: Stage) -> None:
     """The newer one is copied again, and no copy carries an ACL along."""
     late, new = stage.put(), stage.put()
@@ -1059,6 +1108,9 @@ STORIES: Final = {
     "tags": Story(tags),
     "tags of what is being copied": Story(tags_of_what_is_being_copied),
     "tags of a late version": Story(tags_of_a_late_version),
+    "annotations": Story(annotations),
+    "an annotated large version": Story(an_annotated_large_version),
+    "an annotated large version, and a late one": Story(an_annotated_large_version_and_a_late_one),
     "an ACL, and a late version": Story(an_acl_and_a_late_version),
     "an ACL of what others removed": Story(an_acl_of_what_others_removed),
     "an ACL of what was left out": Story(an_acl_of_what_was_left_out, SKIP),

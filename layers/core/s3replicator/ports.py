@@ -13,6 +13,7 @@ from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, Row
 from s3replicator.decisions.plan import Part
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.versions import (
+    Annotation,
     Checksum,
     Grant,
     ListedVersion,
@@ -117,6 +118,14 @@ class Source(Protocol):
 
     def acl(self, ref: VersionRef) -> frozenset[Grant]: ...
 
+    def annotations(self, ref: VersionRef) -> Mapping[str, Annotation]:
+        """By name."""
+        ...
+
+    def annotation(self, ref: VersionRef, name: str) -> bytes | None:
+        """Its payload, at most 1 MiB; None if there is no such annotation any more."""
+        ...
+
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         """All versions and delete markers of exactly this key, newest first."""
         ...
@@ -149,6 +158,10 @@ class DestinationBucket(Protocol):
 
     def acl(self, key: str, version_id: str) -> frozenset[Grant]: ...
 
+    def annotations(self, key: str, version_id: str) -> Mapping[str, Annotation]: ...
+
+    def annotation(self, key: str, version_id: str, name: str) -> bytes | None: ...
+
     def remove(self, key: str, version_id: str) -> None:
         """Delete one version for good; one already gone is fine. Raises ``TerminalError`` with
         DstObjectLocked if a retention or legal hold forbids it."""
@@ -162,6 +175,12 @@ class DestinationBucket(Protocol):
 
     def put_lock(self, key: str, version_id: str, lock: Lock) -> None:
         """Retention and legal hold, as far as they are given."""
+        ...
+
+    def put_annotation(self, key: str, version_id: str, name: str, payload: bytes) -> None: ...
+
+    def remove_annotation(self, key: str, version_id: str, name: str) -> None:
+        """One already gone is fine."""
         ...
 
     def create_upload(self, key: str, request: ReplicaRequest) -> str: ...

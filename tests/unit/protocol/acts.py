@@ -78,6 +78,9 @@ class Acts:
     def grant(self, key: str, which: int, colour: str) -> None:
         self._change(key, which, lambda version: self.world.grant(key, version.version_id, colour))
 
+    def annotate(self, key: str, which: int, colour: str) -> None:
+        self._change(key, which, lambda version: self.world.annotate(key, version.version_id, colour))
+
     def switch(self, versioning: bool) -> None:
         self.world.switch(versioning)
 

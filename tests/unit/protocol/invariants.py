@@ -13,7 +13,7 @@ from s3replicator.decisions.configuration import LateVersions
 from s3replicator.decisions.ledger import Head, Row, Status
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, is_null
-from tests.unit.protocol.memory_bucket import Version
+from tests.unit.protocol.memory_bucket import Contents, Version
 
 
 @dataclass(slots=True)
@@ -245,28 +245,36 @@ def rows_tell_the_truth(key: Quiet) -> Problems:
 
 
 def tags_agree(key: Quiet) -> Problems:
-    there = {version.version_id: version for version in key.destination}
-    for version in key.selected():
-        row = key.rows.get(version.name)
-        replica = there.get(row.replica or "") if row else None
-        if version.contents is None or replica is None or replica.contents is None:
-            continue
-        told = key.reconciled or not key.past[version.name].has_missed("ObjectTagging:")
-        if replica.truth.ours and told and replica.contents.tags != version.contents.tags:
-            yield f"the replica of {version.name} has other tags"
+    for name, version, replica in _pairs(key):
+        told = key.reconciled or not key.past[name].has_missed("ObjectTagging:")
+        if told and replica.tags != version.tags:
+            yield f"the replica of {name} has other tags"
+
+
+def annotations_agree(key: Quiet) -> Problems:
+    for name, version, replica in _pairs(key):
+        told = key.reconciled or not key.past[name].has_missed("ObjectAnnotation:")
+        if told and replica.annotations != version.annotations:
+            yield f"the replica of {name} has other annotations: {dict(replica.annotations)}"
 
 
 def acls_agree(key: Quiet) -> Problems:
     """ACLs follow their events: settling by hand does not look for changes that no event told of."""
+    for name, version, replica in _pairs(key):
+        if not key.past[name].has_missed("ObjectAcl:") and replica.grants != version.grants:
+            yield f"the replica of {name} has another ACL"
+
+
+def _pairs(key: Quiet) -> Iterator[tuple[str, Contents, Contents]]:
+    """What versions hold, and what our replicas of them hold."""
     there = {version.version_id: version for version in key.destination}
     for version in key.selected():
         row = key.rows.get(version.name)
         replica = there.get(row.replica or "") if row else None
         if version.contents is None or replica is None or replica.contents is None:
             continue
-        heard = not key.past[version.name].has_missed("ObjectAcl:")
-        if replica.truth.ours and heard and replica.contents.grants != version.contents.grants:
-            yield f"the replica of {version.name} has another ACL"
+        if replica.truth.ours:
+            yield version.name, version.contents, replica.contents
 
 
 def at_rest(key: Quiet) -> Problems:
@@ -305,6 +313,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     the_newest_is_current,
     rows_tell_the_truth,
     tags_agree,
+    annotations_agree,
     acls_agree,
 )
 

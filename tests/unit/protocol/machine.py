@@ -68,6 +68,10 @@ class Machine(RuleBasedStateMachine):
     def grant(self, key: str, which: int, colour: str) -> None:
         self._do("grant", key, which, colour)
 
+    @rule(key=_any("key"), which=_any("which"), colour=_any("colour"))
+    def annotate(self, key: str, which: int, colour: str) -> None:
+        self._do("annotate", key, which, colour)
+
     @rule(versioning=_any("versioning"))
     def switch(self, versioning: bool) -> None:
         self._do("switch", versioning)

@@ -65,6 +65,7 @@ class Contents:
     metadata: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     tags: frozenset[Tag] = frozenset()
+    annotations: Mapping[str, bytes] = field(default_factory=dict)
     grants: frozenset[Grant] = frozenset({OWNER})
     lock: Lock = field(default_factory=Lock)
     storage_class: str = "STANDARD"
@@ -180,7 +181,7 @@ class MemoryBucket:
         return version
 
     def change(self, key: str, version_id: str, **changed: Any) -> Version | None:
-        """Change what can be changed of an object version: tags, grants, lock."""
+        """Change what can be changed of an object version: tags, grants, lock, annotations."""
         versions = self.versions(key)
         for index, one in enumerate(versions):
             if one.version_id == version_id and one.contents is not None:
@@ -257,6 +258,23 @@ class MemoryBucket:
         version = self.change(key, version_id, grants=frozenset(grants))
         if version is not None:
             self._tell("ObjectAcl:Put", key, version, ordered=False)
+
+    def annotate(self, key: str, version_id: str, annotations: Mapping[str, bytes]) -> None:
+        """Give it these annotations, and take the others away."""
+        before = self.find(key, version_id)
+        version = self.change(key, version_id, annotations=annotations)
+        if before is None or before.contents is None or version is None:
+            return
+        for name, payload in annotations.items():
+            if before.contents.annotations.get(name) != payload:
+                self._tell("ObjectAnnotation:Put", key, version, ordered=False)
+        for _ in before.contents.annotations.keys() - annotations.keys():
+            self._tell("ObjectAnnotation:Delete", key, version, ordered=False)
+
+    def retain(self, key: str, version_id: str, lock: Lock) -> None:
+        version = self.change(key, version_id, lock=lock)
+        if version is not None:
+            self._tell("ObjectRetention:Put", key, version, ordered=False)
 
     def suspend(self) -> None:
         self._suspended = True

@@ -14,6 +14,7 @@ from s3replicator.decisions.plan import MAX_PART, Part
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.versions import (
     NULL,
+    Annotation,
     Checksum,
     Grant,
     ListedVersion,
@@ -130,6 +131,12 @@ class MemorySource:
     def acl(self, ref: VersionRef) -> frozenset[Grant]:
         return self._contents(Call.SRC_ACL, ref).grants
 
+    def annotations(self, ref: VersionRef) -> Mapping[str, Annotation]:
+        return _listed_annotations(self._contents(Call.SRC_ANNOTATIONS, ref))
+
+    def annotation(self, ref: VersionRef, name: str) -> bytes | None:
+        return self._contents(Call.SRC_ANNOTATIONS, ref).annotations.get(name)
+
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         return self._s3.buckets[bucket].listed(key)
 
@@ -199,6 +206,12 @@ class MemoryDestination:
     def acl(self, key: str, version_id: str) -> frozenset[Grant]:
         return self._contents(Call.DST_READ, key, version_id).grants
 
+    def annotations(self, key: str, version_id: str) -> Mapping[str, Annotation]:
+        return _listed_annotations(self._contents(Call.DST_READ, key, version_id))
+
+    def annotation(self, key: str, version_id: str, name: str) -> bytes | None:
+        return self._contents(Call.DST_READ, key, version_id).annotations.get(name)
+
     # -- replicas changed and removed
 
     def remove(self, key: str, version_id: str) -> None:
@@ -224,6 +237,15 @@ class MemoryDestination:
             name: value for name in ("mode", "until", "legal_hold") if (value := getattr(lock, name, None))
         }
         self._change(Call.DST_RETENTION, key, version_id, lock=replace(held, **given))
+
+    def put_annotation(self, key: str, version_id: str, name: str, payload: bytes) -> None:
+        has = self._contents(Call.DST_ANNOTATION, key, version_id).annotations
+        self._change(Call.DST_ANNOTATION, key, version_id, annotations={**has, name: payload})
+
+    def remove_annotation(self, key: str, version_id: str, name: str) -> None:
+        has = self._contents(Call.DST_ANNOTATION, key, version_id).annotations
+        left = {other: payload for other, payload in has.items() if other != name}
+        self._change(Call.DST_ANNOTATION, key, version_id, annotations=left)
 
     def _change(self, call: Call, key: str, version_id: str, **changed: Any) -> None:
         self._contents(call, key, version_id)
@@ -278,6 +300,13 @@ class MemoryDestination:
         return lock.legal_hold == "ON" or (lock.until is not None and lock.until > self._s3.clock.now())
 
 
+def _listed_annotations(contents: Contents) -> dict[str, Annotation]:
+    return {
+        name: Annotation(len(payload), etag_of(payload.decode()))
+        for name, payload in contents.annotations.items()
+    }
+
+
 def _of_object(call: Call, version: Version) -> Contents:
     if version.contents is None:
         raise _not_an_object(call)
@@ -303,6 +332,7 @@ def _stored(request: ReplicaRequest, source: Contents) -> Contents:
         size=source.size,
         metadata=source.metadata if described else dict(told.get("Metadata", {})),
         headers=source.headers if described else {name: told[name] for name in _HEADERS if name in told},
+        annotations=source.annotations,
         tags=source.tags if copies_tags else frozenset(Tag(*t) for t in parse_qsl(told.get("Tagging", ""))),
         lock=Lock(
             told.get("ObjectLockMode"),

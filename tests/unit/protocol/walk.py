@@ -27,6 +27,7 @@ _WEIGHTS: Final = {
     "expire": 1,
     "tag": 2,
     "grant": 1,
+    "annotate": 1,
     "switch": 1,
     "write_foreign": 1,
     "meddle": 1,

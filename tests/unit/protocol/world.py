@@ -49,7 +49,9 @@ _RETRY: Final = RetryPolicy(base=60, maximum=3600, attempts=4)
 #: Kept for a function's answer.
 _RESERVE: Final = 2.0
 
-_CHANGING: Final = frozenset({"remove", "put_tags", "put_acl", "put_lock"})
+_CHANGING: Final = frozenset(
+    {"remove", "put_tags", "put_acl", "put_lock", "put_annotation", "remove_annotation"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,13 @@ class World:
     def grant(self, key: str, version_id: str, grantee: str) -> None:
         grants = {OWNER, Grant("READ", f'id="{grantee}"')}
         self._done(f"grant {version_id} {grantee}", self.source.grant, key, version_id, grants)
+
+    def annotate(self, key: str, version_id: str, colour: str) -> None:
+        """With what it has not: so some are added, some are changed, and some are taken away."""
+        version = self.source.find(key, version_id)
+        held = version.contents.annotations if version and version.contents else {}
+        annotations = {} if colour in held else {colour: b"text", "count": b"x" * (1 + len(held))}
+        self._done(f"annotate {version_id} {colour}", self.source.annotate, key, version_id, annotations)
 
     def switch(self, versioning: bool) -> None:
         """Enable versioning, or suspend it."""

@@ -12,11 +12,20 @@ from botocore.exceptions import ClientError
 from s3replicator.adapters.owned_bucket import OwnedBucket, unknown
 from s3replicator.adapters.s3_errors import failures_of, status_of, translate
 from s3replicator.adapters.s3_listing import keep_order, versions_of
-from s3replicator.adapters.s3_objects import ALGORITHMS, checksum_of, grants_of, source_object, tags_of
+from s3replicator.adapters.s3_objects import (
+    ALGORITHMS,
+    annotations_of,
+    checksum_of,
+    grants_of,
+    payload_of,
+    source_object,
+    tags_of,
+)
 from s3replicator.decisions.failures import Call, Reason, ReplicationError, TerminalError
 from s3replicator.decisions.plan import Part
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.versions import (
+    Annotation,
     Checksum,
     Grant,
     ListedVersion,
@@ -154,6 +163,14 @@ class S3Destination:
             answer = self._client.get_object_acl(**self._replica(key, version_id))
         return grants_of(answer)
 
+    def annotations(self, key: str, version_id: str) -> Mapping[str, Annotation]:
+        with self._failures_of(Call.DST_READ):
+            return annotations_of(self._client, self._replica(key, version_id))
+
+    def annotation(self, key: str, version_id: str, name: str) -> bytes | None:
+        with self._failures_of(Call.DST_READ):
+            return payload_of(self._client, self._replica(key, version_id), name)
+
     # -- changes of a replica that is there; each can be repeated
 
     def remove(self, key: str, version_id: str) -> None:
@@ -205,6 +222,19 @@ class S3Destination:
         if lock.legal_hold is not None:
             with self._failures_of(Call.DST_LEGAL_HOLD):
                 self._client.put_object_legal_hold(**replica, LegalHold={"Status": lock.legal_hold})
+
+    def put_annotation(self, key: str, version_id: str, name: str, payload: bytes) -> None:
+        replica = self._replica(key, version_id)
+        with self._failures_of(Call.DST_ANNOTATION):
+            self._client.put_object_annotation(**replica, AnnotationName=name, AnnotationPayload=payload)
+
+    def remove_annotation(self, key: str, version_id: str, name: str) -> None:
+        with self._failures_of(Call.DST_ANNOTATION):
+            try:
+                self._client.delete_object_annotation(**self._replica(key, version_id), AnnotationName=name)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "NoSuchAnnotation":
+                    raise
 
     def _replica(self, key: str, version_id: str) -> dict[str, str]:
         return {**self._bucket.named(), "Key": key, "VersionId": version_id}

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
 from s3replicator.decisions.versions import (
+    Annotation,
     Checksum,
     Grant,
     Lock,
@@ -93,6 +96,25 @@ def grants_of(answer: Mapping[str, Any]) -> frozenset[Grant]:
 def _grantee(grantee: Mapping[str, str]) -> str:
     """As in a grant header. S3 answers with a user's id or a group's URI, whatever was given to it."""
     return f'uri="{grantee["URI"]}"' if "URI" in grantee else f'id="{grantee["ID"]}"'
+
+
+def annotations_of(client: Any, named: Mapping[str, str]) -> dict[str, Annotation]:
+    """What ``ListObjectAnnotations`` tells of one version, by name."""
+    pages = client.get_paginator("list_object_annotations").paginate(**named)
+    listed = (one for page in pages for one in page.get("Annotations", []))
+    return {one["AnnotationName"]: Annotation(one["Size"], one.get("ETag", "")) for one in listed}
+
+
+def payload_of(client: Any, named: Mapping[str, str], name: str) -> bytes | None:
+    """None if the version has no annotation of this name."""
+    try:
+        answer = client.get_object_annotation(**named, AnnotationName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchAnnotation":
+            return None
+        raise
+    payload: bytes = answer["AnnotationPayload"].read()
+    return payload
 
 
 def metadata_of(answer: Mapping[str, Any]) -> dict[str, str]:

@@ -4,7 +4,7 @@ A null version is asked for by the id that S3 knows, and called by the name that
 was, or will be, in its place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,14 @@ from botocore.exceptions import ClientError
 
 from s3replicator.adapters.s3_errors import failures_of, status_of, translate
 from s3replicator.adapters.s3_listing import keep_order, versions_of
-from s3replicator.adapters.s3_objects import grants_of, source_marker, source_object, tags_of
+from s3replicator.adapters.s3_objects import (
+    annotations_of,
+    grants_of,
+    payload_of,
+    source_marker,
+    source_object,
+    tags_of,
+)
 from s3replicator.decisions.failures import (
     Call,
     NotEligible,
@@ -23,6 +30,7 @@ from s3replicator.decisions.failures import (
 )
 from s3replicator.decisions.versions import (
     NULL,
+    Annotation,
     Grant,
     ListedVersion,
     SourceMarker,
@@ -67,6 +75,14 @@ class S3Source:
         with failures_of(Call.SRC_ACL):
             answer = self._client.get_object_acl(**_named(ref))
         return grants_of(answer)
+
+    def annotations(self, ref: VersionRef) -> Mapping[str, Annotation]:
+        with failures_of(Call.SRC_ANNOTATIONS):
+            return annotations_of(self._client, _named(ref))
+
+    def annotation(self, ref: VersionRef, name: str) -> bytes | None:
+        with failures_of(Call.SRC_ANNOTATIONS):
+            return payload_of(self._client, _named(ref), name)
 
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         with failures_of(Call.SRC_LIST):

@@ -34,16 +34,32 @@ class ChangeKind(StrEnum):
     REMOVED = auto()
     TAGGED = auto()
     ACL_CHANGED = auto()
+    #: Its retention; of a legal hold S3 tells nobody.
+    LOCK_CHANGED = auto()
+    ANNOTATED = auto()
     #: Our own: the key is to be settled, and nothing else is asked for.
     SETTLE = auto()
     #: Lifecycle expirations and whatever else S3 may tell: not replicated.
     OTHER = auto()
 
 
+#: What may change of a version after it was written.
+_FOLLOWED: Final = frozenset(
+    {ChangeKind.TAGGED, ChangeKind.ACL_CHANGED, ChangeKind.LOCK_CHANGED, ChangeKind.ANNOTATED}
+)
+
 _KINDS: Final = {
     "ObjectRemoved:DeleteMarkerCreated": ChangeKind.MARKED,
     "ObjectRemoved:Delete": ChangeKind.REMOVED,
     "ObjectAcl:Put": ChangeKind.ACL_CHANGED,
+    "ObjectRetention:Put": ChangeKind.LOCK_CHANGED,
+}
+
+#: By the first part of an event's name, whatever the second says.
+_FAMILIES: Final = {
+    "ObjectCreated": ChangeKind.CREATED,
+    "ObjectTagging": ChangeKind.TAGGED,
+    "ObjectAnnotation": ChangeKind.ANNOTATED,
 }
 
 #: How a change is called in the records we build.
@@ -52,6 +68,8 @@ EVENT_NAMES: Final = {
     ChangeKind.MARKED: "ObjectRemoved:DeleteMarkerCreated",
     ChangeKind.TAGGED: "ObjectTagging:Put",
     ChangeKind.ACL_CHANGED: "ObjectAcl:Put",
+    ChangeKind.LOCK_CHANGED: "ObjectRetention:Put",
+    ChangeKind.ANNOTATED: "ObjectAnnotation:Put",
 }
 
 
@@ -104,7 +122,7 @@ class Change:
     @property
     def follows(self) -> bool:
         """Whether it is about what may change of a version after it was written."""
-        return self.kind in (ChangeKind.TAGGED, ChangeKind.ACL_CHANGED)
+        return self.kind in _FOLLOWED
 
     def is_by(self, principals: frozenset[str]) -> bool:
         """Whether one of these did it: unique ids of users or roles."""
@@ -191,10 +209,9 @@ def _parse_record(record: object) -> Change:
 
 def _kind(event: str) -> ChangeKind:
     name = event.removeprefix("s3:")
-    if name.startswith("ObjectCreated:"):
-        return ChangeKind.CREATED
-    if name.startswith("ObjectTagging:"):
-        return ChangeKind.TAGGED
+    family, colon, _ = name.partition(":")
+    if colon and family in _FAMILIES:
+        return _FAMILIES[family]
     return _KINDS.get(name, ChangeKind.OTHER)
 
 

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     BUSY = "KeyBusy"
     CONFIGURATION_UNREADABLE = "ConfigurationUnreadable"
     DESTINATION_NOT_IN_STACK = "DestinationNotInStack"
+    DST_PUT_ANNOTATION_NOT_PERMITTED = "DstPutAnnotationNotPermitted"
     DST_LIST_NOT_PERMITTED = "DstListBucketNotPermitted"
     DST_OBJECT_LOCKED = "DstObjectLocked"
     DST_OWNER_MISMATCH = "DstBucketOwnerMismatch"
@@ -63,6 +64,7 @@ class Reason(StrEnum):
     REPLICA_LOST = "ReplicaLost"
     REQUEST_REFUSED = "RequestRefused"
     RULE_GONE = "RuleNoLongerSelects"
+    SRC_GET_ANNOTATION_NOT_PERMITTED = "SrcGetAnnotationNotPermitted"
     SRC_LIST_NOT_PERMITTED = "SrcListBucketNotPermitted"
     THROTTLED = "Throttled"
     UNAVAILABLE = "ServiceUnavailable"
@@ -121,6 +123,7 @@ class Call(StrEnum):
     SRC_TAGS = "reading the source version's tags"
     SRC_LIST = "listing the source key"
     SRC_ACL = "reading the source version's ACL"
+    SRC_ANNOTATIONS = "reading the source version's annotations"
     DST_COPY = "copying to the destination"
     DST_MARK = "writing the delete marker"
     DST_CREATE = "starting the upload"
@@ -135,19 +138,29 @@ class Call(StrEnum):
     DST_ACL = "changing the replica's ACL"
     DST_RETENTION = "changing the replica's retention"
     DST_LEGAL_HOLD = "changing the replica's legal hold"
+    DST_ANNOTATION = "changing the replica's annotations"
 
 
 #: Requests that make a version visible when they succeed.
 PUBLISHING: Final = frozenset({Call.DST_COPY, Call.DST_MARK, Call.DST_COMPLETE})
 
-_SOURCE_READS: Final = frozenset({Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST, Call.SRC_ACL})
+#: Requests for what belongs to the source version, and delete markers have not.
+_SOURCE_PARTS: Final = frozenset({Call.SRC_TAGS, Call.SRC_ACL, Call.SRC_ANNOTATIONS})
+_SOURCE_READS: Final = _SOURCE_PARTS | {Call.SRC_READ, Call.SRC_LIST}
 
 #: Requests that name the source version: a missing key or version can only be that one.
 _SOURCE_NAMED: Final = _SOURCE_READS | {Call.DST_COPY, Call.DST_PART}
 
 #: Requests that name a replica by its version id.
 _REPLICA_NAMED: Final = frozenset(
-    {Call.DST_READ, Call.DST_TAG, Call.DST_ACL, Call.DST_RETENTION, Call.DST_LEGAL_HOLD}
+    {
+        Call.DST_READ,
+        Call.DST_TAG,
+        Call.DST_ACL,
+        Call.DST_RETENTION,
+        Call.DST_LEGAL_HOLD,
+        Call.DST_ANNOTATION,
+    }
 )
 
 _DENIED: Final[Mapping[Call, Reason]] = {
@@ -155,6 +168,7 @@ _DENIED: Final[Mapping[Call, Reason]] = {
     Call.SRC_TAGS: Reason.SRC_GET_TAGGING_NOT_PERMITTED,
     Call.SRC_LIST: Reason.SRC_LIST_NOT_PERMITTED,
     Call.SRC_ACL: Reason.SRC_GET_ACL_NOT_PERMITTED,
+    Call.SRC_ANNOTATIONS: Reason.SRC_GET_ANNOTATION_NOT_PERMITTED,
     Call.DST_COPY: Reason.DST_PUT_NOT_PERMITTED,
     Call.DST_MARK: Reason.DST_DELETE_NOT_PERMITTED,
     Call.DST_CREATE: Reason.DST_INIT_NOT_PERMITTED,
@@ -169,6 +183,7 @@ _DENIED: Final[Mapping[Call, Reason]] = {
     Call.DST_ACL: Reason.DST_PUT_ACL_NOT_PERMITTED,
     Call.DST_RETENTION: Reason.DST_PUT_RETENTION_NOT_PERMITTED,
     Call.DST_LEGAL_HOLD: Reason.DST_PUT_LEGAL_HOLD_NOT_PERMITTED,
+    Call.DST_ANNOTATION: Reason.DST_PUT_ANNOTATION_NOT_PERMITTED,
 }
 
 # A copy needs several permissions at once; where the answer names the one that was missing, so do we.
@@ -177,10 +192,13 @@ _DENIED_ACTION: Final[Mapping[str, Reason]] = {
     "s3:GetObjectVersion": Reason.SRC_GET_NOT_PERMITTED,
     "s3:GetObjectTagging": Reason.SRC_GET_TAGGING_NOT_PERMITTED,
     "s3:GetObjectVersionTagging": Reason.SRC_GET_TAGGING_NOT_PERMITTED,
+    "s3:GetObjectAnnotation": Reason.SRC_GET_ANNOTATION_NOT_PERMITTED,
+    "s3:GetObjectVersionAnnotation": Reason.SRC_GET_ANNOTATION_NOT_PERMITTED,
     "s3:PutObjectTagging": Reason.DST_PUT_TAGGING_NOT_PERMITTED,
     "s3:PutObjectRetention": Reason.DST_PUT_RETENTION_NOT_PERMITTED,
     "s3:PutObjectLegalHold": Reason.DST_PUT_LEGAL_HOLD_NOT_PERMITTED,
     "s3:PutObjectAcl": Reason.DST_PUT_ACL_NOT_PERMITTED,
+    "s3:PutObjectAnnotation": Reason.DST_PUT_ANNOTATION_NOT_PERMITTED,
 }
 _ACTION_IN_MESSAGE: Final = re.compile(r"not authorized to perform: ((?:s3|kms):\w+)")
 
@@ -280,7 +298,7 @@ def _verdict(call: Call, code: str, status: int, message: str) -> tuple[type[Rep
 def _is_of_marker(call: Call, code: str, message: str) -> bool:
     """True if S3 refuses because the source version is a delete marker. It was an object when we looked, so
     it was a null version, and the marker has taken its place."""
-    if call in (Call.SRC_TAGS, Call.SRC_ACL):
+    if call in _SOURCE_PARTS:
         return code == "MethodNotAllowed"
     return call in (Call.DST_COPY, Call.DST_PART) and code == "InvalidRequest" and "delete marker" in message
 

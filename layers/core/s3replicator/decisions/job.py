@@ -83,7 +83,8 @@ class Job:
     """``columns`` are those of a manifest, whose files lie in the job's folder: the job is about its
     versions; empty: about those that are listed. ``standings``: which versions a backfill takes, by what the
     ledger says of them. ``repair`` is False for a dry run. ``restore_lost``: copy again what others removed
-    at the destination. ``deep``: a reconcile also compares tags and retention, object by object."""
+    at the destination. ``deep``: a reconcile also compares tags, lock and annotations, object by
+    object."""
 
     id: str
     kind: JobKind

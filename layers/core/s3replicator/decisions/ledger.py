@@ -99,9 +99,10 @@ class Row:
     those that may be foreign and are never removed. ``doubt`` marks a replica adopted by its place only.
     ``lost`` means that others removed the replica: it is not copied again unless an operator asks.
     ``purged`` means that somebody deleted the source version, and the rules replicate that. ``owed`` are
-    changes of the source version (tags, ACL) that its replica, or the replica to come, has not been given
-    yet; ``acl`` means that its ACL has been changed, which no copy carries along. ``threshold`` is when the
-    version is late, where its rule has that told; ``missed`` means that it has been.
+    changes of the source version (tags, ACL, lock, annotations) that its replica, or the replica to come,
+    has not been given yet; ``acl`` means that its ACL has been changed, which no copy carries along.
+    ``threshold`` is when the version is late, where its rule has that told; ``missed`` means that it has
+    been.
     """
 
     kind: Kind
@@ -159,13 +160,15 @@ class Row:
         return min(moment for moment in (self.due, self.late_at, NEVER) if moment is not None)
 
     def owing(self, change: ChangeKind) -> "Row":
-        """The row after a change of tags or ACL has been heard of."""
+        """The row after such a change has been heard of."""
         acl = self.acl or change is ChangeKind.ACL_CHANGED
         return replace(self, owed=self.owed | {change}, acl=acl)
 
-    def copied_anew(self) -> "Row":
-        """The row of a replica that has just been made: what no copy carries along is owed."""
-        return self.owing(ChangeKind.ACL_CHANGED) if self.acl else self
+    def copied_anew(self, *, by_parts: bool) -> "Row":
+        """The row of a replica that has just been made: what its copy has not carried along is owed. No copy
+        takes an ACL, and one part by part no annotations."""
+        row = self.owing(ChangeKind.ACL_CHANGED) if self.acl else self
+        return row.owing(ChangeKind.ANNOTATED) if by_parts else row
 
     def ids(self) -> Iterator[str]:
         if self.replica is not None:

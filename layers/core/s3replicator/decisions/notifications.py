@@ -20,7 +20,14 @@ TARGETS: Final = {
 #: Empty, and there or not: S3 then sends EventBridge every event of the bucket.
 EVENTBRIDGE: Final = "EventBridgeConfiguration"
 # Of deletions those that somebody asked for: a lifecycle rule's have names of their own.
-EVENTS: Final = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*", "s3:ObjectAcl:Put")
+EVENTS: Final = (
+    "s3:ObjectCreated:*",
+    "s3:ObjectRemoved:*",
+    "s3:ObjectTagging:*",
+    "s3:ObjectAcl:Put",
+    "s3:ObjectRetention:Put",
+    "s3:ObjectAnnotation:*",
+)
 _FAMILIES: Final = tuple(event.rpartition(":")[0] + ":" for event in EVENTS)
 
 _STACK: Final = "s3-replicator-"

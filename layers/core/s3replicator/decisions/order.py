@@ -74,4 +74,4 @@ def sequencer_rank(sequencer: str) -> str:
 
 def facts_of(listed: ListedVersion) -> OrderFacts:
     """What orders a version that no event has told of."""
-    return OrderFacts(None, listed.last_modified, multipart="-" in listed.etag)
+    return OrderFacts(None, listed.last_modified, multipart=listed.multipart)

@@ -47,20 +47,23 @@ OBJECTS: Final = (
             "s3:PutObjectAnnotation",
             "s3:PutObjectVersionTagging",
             "s3:PutObjectVersionAcl",
+            "s3:PutObjectVersionAnnotation",
+            "s3:DeleteObjectAnnotation",
+            "s3:DeleteObjectVersionAnnotation",
             "s3:DeleteObject",
             "s3:GetObjectVersion",
             "s3:GetObjectVersionTagging",
             "s3:GetObjectRetention",
             "s3:GetObjectLegalHold",
+            "s3:GetObjectAnnotation",
+            "s3:GetObjectVersionAnnotation",
+            "s3:ListObjectAnnotations",
+            "s3:ListObjectVersionAnnotations",
         ),
     ),
     Permission("CopyInParts", _IN_PARTS, ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")),
     Permission("FollowChanges", (REPLICATE, RETRY, BACKFILL), ("s3:GetObjectVersionAcl",)),
-    Permission(
-        "PutVersionsInOrder",
-        (RETRY, BACKFILL),
-        ("s3:GetObjectAnnotation", "s3:GetObjectVersionAnnotation", "s3:DeleteObjectVersion"),
-    ),
+    Permission("PutVersionsInOrder", (RETRY, BACKFILL), ("s3:DeleteObjectVersion",)),
 )
 
 #: On the bucket itself.
@@ -83,8 +86,7 @@ BUCKET: Final = (
 
 #: On a key that encrypts replicas, through S3; and, only to look at it, directly.
 THROUGH_S3: Final = (
-    Permission("EncryptReplicas", _WRITERS, ("kms:GenerateDataKey",)),
-    Permission("ReadReplicas", _IN_PARTS, ("kms:Decrypt",)),
+    Permission("EncryptReplicasAndReadThem", _WRITERS, ("kms:GenerateDataKey", "kms:Decrypt")),
 )
 DIRECTLY: Final = (Permission("LookAtKey", (REPLICATE,), ("kms:DescribeKey",)),)
 

@@ -47,6 +47,11 @@ def id_for_s3(version_name: str) -> str:
     return NULL if is_null(version_name) else version_name
 
 
+def is_multipart(etag: str) -> bool:
+    """Whether what has this ETag came from a multipart upload."""
+    return "-" in etag
+
+
 @dataclass(frozen=True, slots=True)
 class Checksum:
     """An additional checksum: ``algorithm`` as in ``ChecksumAlgorithm``, ``value`` in base64."""
@@ -71,6 +76,14 @@ class Grant:
 
     permission: str
     grantee: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """An annotation of an object version, without its payload; ``size`` in bytes."""
+
+    size: int
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +121,7 @@ class SourceObject:
     @property
     def multipart(self) -> bool:
         """True if the source itself came from a multipart upload, which S3 orders by its start."""
-        return "-" in self.etag
+        return is_multipart(self.etag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +147,10 @@ class ListedVersion:
     size: int = 0
     latest: bool = False
     storage_class: str = "STANDARD"
+
+    @property
+    def multipart(self) -> bool:
+        return is_multipart(self.etag)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from s3replicator.decisions.rules import places
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import NULL, Kind, ListedVersion, VersionRef
 from s3replicator.ports import Configurations, Conflict, LeaseLost
-from s3replicator.usecases import refresh
 from s3replicator.usecases.endings import park, to_large_lane
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, lease_key
 from s3replicator.usecases.pass_state import conflict
 from s3replicator.usecases.recall import recall
+from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.settling import Settlement, Unfinished
 
@@ -35,9 +35,9 @@ _LATER: Final = RetryableError(Reason.BUSY, "the worker's time is up")
 @dataclass(frozen=True, slots=True)
 class Request:
     """``restore_lost``: copy again what others removed at the destination, and what they have written
-    something above. ``purge``: also delete replicas
-    of versions that the source no longer lists, where the rules replicate version deletes. ``compare``:
-    also put tags and retention right, object by object."""
+    something above. ``purge``: also delete replicas of versions that the source no longer lists, where the
+    rules replicate version deletes. ``compare``: also put tags, lock and annotations right, object by
+    object."""
 
     bucket: str
     key: str
@@ -245,7 +245,7 @@ class ByHand:
             if not self.engine.may_publish(deadline):
                 return [*outcomes, _failed(source_key, leased.key, _LATER)]
             try:
-                failures = self._compare_one(leased, vid, row, row.replica)
+                failures = self._compare_one(leased, vid, row, row.replica, deadline)
             except SourceGone:
                 continue
             except ReplicationError as failure:
@@ -253,14 +253,16 @@ class ByHand:
             outcomes += [_failed(source_key, leased.key, failure, vid) for failure in failures]
         return outcomes
 
-    def _compare_one(self, leased: LeasedKey, vid: str, row: Row, replica: str) -> list[ReplicationError]:
-        ref = source_ref(leased.head.source, vid)
-        found = refresh.difference(self.engine, leased.key, ref, replica)
+    def _compare_one(
+        self, leased: LeasedKey, vid: str, row: Row, replica: str, deadline: float
+    ) -> list[ReplicationError]:
+        pair = Pair(self.engine, leased.key, source_ref(leased.head.source, vid), replica)
+        found = pair.difference(annotations=True)
         if found is None:
             return []
         if found.alike and row.reason == Reason.VERIFICATION_FAILED:
             leased.set_row(vid, replace(row, reason=None, detail=None))
-        return refresh.put_right(leased.bucket, leased.key.key, replica, found)
+        return pair.put_right(found, deadline)
 
 
 def _outcome(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from s3replicator.decisions.backoff import RetryPolicy
-from s3replicator.decisions.failures import Reason, TerminalError
+from s3replicator.decisions.failures import Reason, RetryableError, TerminalError
 from s3replicator.ports import Clock, DestinationBucket, Dice, Ledger, Outbox, Parallel, Source
 
 
@@ -45,3 +45,8 @@ class Engine:
     def may_publish(self, deadline: float) -> bool:
         """False when a visible write begun now might outlive this worker."""
         return self.clock.now() + self.timing.publish <= deadline
+
+    def check_time(self, deadline: float) -> None:
+        """Raises ``RetryableError`` when it is too late for another request."""
+        if not self.may_publish(deadline):
+            raise RetryableError(Reason.BUSY, "the worker's time is up")

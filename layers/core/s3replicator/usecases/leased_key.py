@@ -88,7 +88,7 @@ class LeasedKey:
         self.head = self.head.with_row(version_id, row)
 
     def hear(self, work: Work) -> None:
-        """A change of tags or ACL: from now on the row says so, if there is one, and its message need not."""
+        """Of a change to follow: from now on the row says so, if there is one, and its message need not."""
         row = self.row(work.version_id) if work.change.follows else None
         if row is not None and work.change.kind not in row.owed:
             self.set_row(work.version_id, row.owing(work.change.kind))
@@ -221,7 +221,7 @@ class LeasedKey:
         old = self.row(work.version_id)
         self._forget_upload(old, nonce)
         row = replace(
-            retired(work.row(Status.COMPLETED, old)).copied_anew(),
+            retired(work.row(Status.COMPLETED, old)).copied_anew(by_parts=work.large),
             replica=published.version_id,
             nonce=nonce,
             doubt=False,
@@ -274,23 +274,23 @@ class LeasedKey:
         adopted = self._find(intent)
         row = None
         if adopted is not None:
-            version_id, doubt = adopted
-            row = self._adopted_row(intent, version_id, doubt=doubt)
+            replica, doubt = adopted
+            row = self._adopted_row(intent, replica, doubt=doubt)
             self.set_row(intent.version_id, row)
         self._announced = None
         self.head = replace(self.head, intent=None, unsettled=True)
         return row
 
-    def _adopted_row(self, intent: Intent, replica: str, *, doubt: bool) -> Row:
+    def _adopted_row(self, intent: Intent, replica: ListedVersion, *, doubt: bool) -> Row:
         old = self.row(intent.version_id)
         self._forget_upload(old, intent.nonce)
         fresh = old or Row(kind=intent.kind, status=Status.PENDING, order=intent.order)
         return replace(
-            retired(fresh).copied_anew(),
+            retired(fresh).copied_anew(by_parts=replica.multipart),
             status=Status.COMPLETED,
             # From when the source was read; an event that came later knows less.
             order=intent.order,
-            replica=replica,
+            replica=replica.version_id,
             nonce=intent.nonce,
             doubt=doubt,
             lost=False,
@@ -302,7 +302,7 @@ class LeasedKey:
             completed=self._engine.clock.now(),
         )
 
-    def _find(self, intent: Intent) -> tuple[str, bool] | None:
+    def _find(self, intent: Intent) -> tuple[ListedVersion, bool] | None:
         """The version the intent made, and whether that is in doubt."""
         accounted = self.row(intent.version_id)
         if accounted is not None and accounted.nonce == intent.nonce:
@@ -318,15 +318,14 @@ class LeasedKey:
             and version.last_modified >= since
         ]
         if intent.kind is Kind.OBJECT and intent.unstamped_size is None:
-            stamped = (version.version_id for version in unknown if self._is_of(version, intent))
-            return next(((version_id, False) for version_id in stamped), None)
+            return next(((version, False) for version in unknown if self._is_of(version, intent)), None)
         # Nothing in the version says whose it is: what came after all that we know of may be ours.
         above = _above(listed, known)
         for version in unknown:
             if version.version_id in above and (
                 intent.unstamped_size is None or version.size == intent.unstamped_size
             ):
-                return version.version_id, True
+                return version, True
         return None
 
     def _is_of(self, version: ListedVersion, intent: Intent) -> bool:

@@ -77,14 +77,16 @@ class PassState:
             self.leased.set_row(work.version_id, owing_nothing(row))
             self.tell(work, Result.NOT_SELECTED, row, reason=work.failure.reason)
         else:
-            self._pay(work, Result.UPDATED, Result.DELAYED)
+            self._pay(work, Result.UPDATED, Result.DELAYED, fresh=False)
 
     def replicated(self, work: Work) -> None:
-        self._pay(work, Result.REPLICATED, Result.REPLICATED)
+        self._pay(work, Result.REPLICATED, Result.REPLICATED, fresh=True)
 
-    def _pay(self, work: Work, paid: Result, owed: Result) -> None:
-        """Tags or ACL have changed since the version was replicated, or while it was."""
-        failure = pay(self.engine, self.leased, work.version_id, self.configuration)
+    def _pay(self, work: Work, paid: Result, owed: Result, *, fresh: bool) -> None:
+        """What has changed of the version since it was replicated, or while it was."""
+        failure = pay(
+            self.engine, self.leased, work.version_id, self.configuration, self.deadline, fresh=fresh
+        )
         row = self.leased.row(work.version_id)
         assert row is not None
         if isinstance(failure, ReplicaLost):

@@ -16,10 +16,10 @@ from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import Kind, VersionRef
-from s3replicator.usecases import refresh
 from s3replicator.usecases.by_hand import ByHand, Request
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.recall import recognise
+from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.routing import Router
 
 _UNDER_WAY: Final = frozenset({Result.SENT_TO_LARGE_LANE, Result.DELAYED})
@@ -155,7 +155,7 @@ class _Look:
                 continue
             ref = VersionRef(self.reconciler.source_bucket, self.source_key, vid)
             try:
-                difference = refresh.difference(engine, self.key, ref, row.replica)
+                difference = Pair(engine, self.key, ref, row.replica).difference(annotations=True)
             except SourceGone:
                 continue
             if difference is not None and str(difference):

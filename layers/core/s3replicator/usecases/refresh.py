@@ -1,46 +1,72 @@
-"""What changes about a version after it was written: its tags, its ACL, its retention.
+"""What changes about a version after it was written: its tags, its ACL, its lock, its annotations.
 
 An event only says that something has changed: its row owes that to the replica until it has been given. The
 source's state is read under the lease, so the last one to hold it is right.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import ChangeKind
-from s3replicator.decisions.failures import ReplicaLost, ReplicationError, SourceGone
+from s3replicator.decisions.failures import (
+    Reason,
+    ReplicaLost,
+    ReplicationError,
+    RetryableError,
+    SourceGone,
+)
 from s3replicator.decisions.ledger import LedgerKey, Row, source_ref
 from s3replicator.decisions.replica import matches
 from s3replicator.decisions.settling import removed_by_others
 from s3replicator.decisions.versions import Lock, SourceObject, Tag, VersionRef
 from s3replicator.ports import DestinationBucket
+from s3replicator.usecases.annotations import Annotations, Differing
 from s3replicator.usecases.endings import owing_nothing, stuck_row
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey
 
 
 def pay(
-    engine: Engine, leased: LeasedKey, version_id: str, configuration: Configuration
+    engine: Engine,
+    leased: LeasedKey,
+    version_id: str,
+    configuration: Configuration,
+    deadline: float,
+    *,
+    fresh: bool,
 ) -> ReplicationError | None:
-    """Give a live replica what its row owes it, as the source has it now. What stands in the way, if anything
-    does, is in the row, too: due, unless only an operator can help. Takes effect with the next write."""
+    """Give a live replica what its row owes it, as the source has it now; ``fresh``: it has just been made.
+    What stands in the way, if anything does, is in the row, too: due, unless only an operator can help. It
+    holds up nothing else that is owed. Takes effect with the next write."""
     row = leased.row(version_id)
     assert row is not None
-    failure: ReplicationError | None = None
+    assert row.replica is not None
+    pair = Pair(engine, leased.key, source_ref(leased.head.source, version_id), row.replica, fresh)
+    failures: dict[ChangeKind, ReplicationError] = {}
     try:
         for change in sorted(row.owed):
-            if change is not ChangeKind.ACL_CHANGED or _has_sources_acl(leased, row, configuration):
-                _give(engine, leased, version_id, row, change)
+            if change is ChangeKind.ACL_CHANGED and not _has_sources_acl(leased, row, configuration):
+                continue
+            try:
+                pair.give(change, deadline)
+            except (ReplicaLost, SourceGone):
+                raise
+            except ReplicationError as reason:
+                failures[change] = reason
     except ReplicaLost as lost:
-        failure, row = lost, removed_by_others(row)
+        leased.set_row(version_id, removed_by_others(row))
+        return lost
     except SourceGone:
-        row = owing_nothing(row)
-    except ReplicationError as reason:
-        failure, row = reason, stuck_row(engine, row, reason)
-    else:
-        row = owing_nothing(row)
-    leased.set_row(version_id, row)
+        failures.clear()
+    if not failures:
+        leased.set_row(version_id, owing_nothing(row))
+        return None
+    # What may work later is waited for; what only an operator can mend is told of after that.
+    worst = next((one for one in failures.values() if isinstance(one, RetryableError)), None)
+    failure = worst or next(iter(failures.values()))
+    leased.set_row(version_id, replace(stuck_row(engine, row, failure), owed=frozenset(failures)))
     return failure
 
 
@@ -53,21 +79,13 @@ def _has_sources_acl(leased: LeasedKey, row: Row, configuration: Configuration) 
     return not any(rule.destination.owner_override for rule in rules)
 
 
-def _give(engine: Engine, leased: LeasedKey, version_id: str, row: Row, change: ChangeKind) -> None:
-    ref = source_ref(leased.head.source, version_id)
-    assert row.replica is not None
-    if change is ChangeKind.TAGGED:
-        leased.bucket.put_tags(leased.key.key, row.replica, engine.source.tags(ref))
-    else:
-        leased.bucket.put_acl(leased.key.key, row.replica, engine.source.acl(ref))
-
-
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What a replica should have and has not; ``alike``: it has the size of its source."""
 
     tags: frozenset[Tag] | None = None
     lock: Lock | None = None
+    annotations: Differing | None = None
     alike: bool = True
 
     def __str__(self) -> str:
@@ -76,38 +94,93 @@ class Difference:
             "tags": self.tags is not None,
             "retention": lock.until is not None,
             "legal hold": lock.legal_hold is not None,
+            "annotations": self.annotations is not None,
             "size": not self.alike,
         }
         return ", ".join(name for name, differs in said.items() if differs)
 
 
-def difference(engine: Engine, key: LedgerKey, ref: VersionRef, replica: str) -> Difference | None:
-    """None if either is no object that can be compared. Raises ``SourceGone``."""
-    bucket = engine.destination(key.destination)
-    version, tags = engine.source.head(ref), engine.source.tags(ref)
-    ours = bucket.head(key.key, replica)
-    if ours is None or not isinstance(version, SourceObject):
-        return None
-    return Difference(
-        tags=tags if bucket.tags(key.key, replica) != tags else None,
-        lock=_lacking(version.lock, ours.lock),
-        alike=matches(version, ours),
-    )
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A source version, and its replica: the version ``replica`` at the place ``key``. ``fresh``: the replica
+    has just been made."""
 
+    engine: Engine
+    key: LedgerKey
+    ref: VersionRef
+    replica: str
+    fresh: bool = False
 
-def put_right(bucket: DestinationBucket, key: str, replica: str, found: Difference) -> list[ReplicationError]:
-    """Give the replica what it lacks. What is refused is returned, and holds up nothing else."""
-    steps = [] if found.tags is None else [partial(bucket.put_tags, key, replica, found.tags)]
-    if found.lock is not None:
-        parts = (replace(found.lock, legal_hold=None), Lock(legal_hold=found.lock.legal_hold))
-        steps += [partial(bucket.put_lock, key, replica, part) for part in parts]
-    failures: list[ReplicationError] = []
-    for step in steps:
-        try:
-            step()
-        except ReplicationError as failure:
-            failures.append(failure)
-    return failures
+    def difference(self, *, annotations: bool) -> Difference | None:
+        """None if either is no object that can be compared. Raises ``SourceGone``. Two reads of each side,
+        and one more where ``annotations`` count, too."""
+        source, bucket, key = self.engine.source, self._bucket, self.key.key
+        version, tags = source.head(self.ref), source.tags(self.ref)
+        ours = bucket.head(key, self.replica)
+        if ours is None or not isinstance(version, SourceObject):
+            return None
+        return Difference(
+            tags=tags if bucket.tags(key, self.replica) != tags else None,
+            lock=_lacking(version.lock, ours.lock),
+            annotations=self._annotations.compare() if annotations else None,
+            alike=matches(version, ours),
+        )
+
+    def put_right(self, found: Difference, deadline: float) -> list[ReplicationError]:
+        """Give the replica what it lacks. What is refused is returned, and holds up nothing else."""
+        bucket, key, replica = self._bucket, self.key.key, self.replica
+        steps: list[Callable[[], None]] = []
+        if found.tags is not None:
+            steps.append(partial(bucket.put_tags, key, replica, found.tags))
+        if found.lock is not None:
+            # Apart: one may be refused, and the other not.
+            parts = (replace(found.lock, legal_hold=None), Lock(legal_hold=found.lock.legal_hold))
+            steps += [partial(bucket.put_lock, key, replica, part) for part in parts]
+        if found.annotations is not None:
+            in_time = partial(self.engine.check_time, deadline)
+            steps.append(partial(self._annotations.put_right, found.annotations, in_time))
+        failures: list[ReplicationError] = []
+        for step in steps:
+            try:
+                step()
+            except ReplicationError as failure:
+                failures.append(failure)
+        return failures
+
+    def give(self, change: ChangeKind, deadline: float) -> None:
+        """What the source has now, of that which has changed. Raises ``SourceGone`` and ``ReplicaLost``."""
+        source, bucket, key, replica = self.engine.source, self._bucket, self.key.key, self.replica
+        match change:
+            case ChangeKind.TAGGED:
+                bucket.put_tags(key, replica, source.tags(self.ref))
+            case ChangeKind.ACL_CHANGED:
+                bucket.put_acl(key, replica, source.acl(self.ref))
+            case ChangeKind.LOCK_CHANGED:
+                self._bring(Difference(lock=self._lock()), deadline)
+            case ChangeKind.ANNOTATED:
+                self._bring(Difference(annotations=self._annotations.compare()), deadline)
+            case _:
+                raise AssertionError(change)
+
+    def _bring(self, found: Difference, deadline: float) -> None:
+        failures = self.put_right(found, deadline)
+        if failures:
+            raise failures[0]
+
+    def _lock(self) -> Lock | None:
+        """What of the source's lock the replica has not."""
+        version, ours = self.engine.source.head(self.ref), self._bucket.head(self.key.key, self.replica)
+        if ours is None:
+            raise ReplicaLost(Reason.REPLICA_LOST, f"there is no version {self.replica} any more")
+        return _lacking(version.lock, ours.lock) if isinstance(version, SourceObject) else None
+
+    @property
+    def _bucket(self) -> DestinationBucket:
+        return self.engine.destination(self.key.destination)
+
+    @property
+    def _annotations(self) -> Annotations:
+        return Annotations(self.engine.source, self.ref, self._bucket, self.key.key, self.replica, self.fresh)
 
 
 def _lacking(wanted: Lock, has: Lock) -> Lock | None:

@@ -24,7 +24,7 @@ from s3replicator.usecases.endings import busy, deferred, failed_row, park
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import lease_key
 from s3replicator.usecases.pass_state import conflict
-from s3replicator.usecases.refresh import difference, put_right
+from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.work import Work
 
 
@@ -85,7 +85,7 @@ class ReplicaChanges:
             if leased is None:
                 return busy(work)
             try:
-                return work.outcome(self._bring(origin))
+                return work.outcome(self._bring(origin, deadline))
             finally:
                 # A lease that cannot be given up runs out.
                 with contextlib.suppress(RetryableError, LeaseLost):
@@ -97,13 +97,14 @@ class ReplicaChanges:
         except ReplicationError as failure:
             return park(engine, work, failed_row(engine, work, None, failure))
 
-    def _bring(self, origin: _Origin) -> Result:
+    def _bring(self, origin: _Origin, deadline: float) -> Result:
         work, engine = origin.work, self.engine
         bucket, key, version_id = engine.destination(work.destination), work.key.key, origin.version_id
-        found = difference(engine, work.key, work.change.ref, version_id)
+        pair = Pair(engine, work.key, work.change.ref, version_id)
+        found = pair.difference(annotations=False)
         if found is None or not found.alike:
             return Result.GONE
-        failures = put_right(bucket, key, version_id, found)
+        failures = pair.put_right(found, deadline)
         if failures:
             raise failures[0]
         changed = found.tags is not None or found.lock is not None
@@ -128,8 +129,9 @@ def _unknown(change: Change, failure: RetryableError) -> Outcome:
 
 
 def _syncing(change: Change, configuration: Configuration) -> Mapping[str, Sequence[Rule]]:
-    """By destination, the rules that could decide, where any of them asks for such changes."""
-    if not change.follows:
+    """By destination, the rules that could decide, where any of them asks for such changes. Annotations are
+    none of what ``ReplicaModifications`` is about."""
+    if not change.follows or change.kind is ChangeKind.ANNOTATED:
         return {}
     return {
         bucket: rules

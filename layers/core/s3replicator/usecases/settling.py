@@ -287,8 +287,10 @@ class Settlement:
         self._sides = replace(sides, destination=[above, *sides.destination])
 
     def _check_time(self) -> None:
-        if not self.engine.may_publish(self.deadline):
-            raise Unfinished(RetryableError(Reason.BUSY, "the worker's time is up"))
+        try:
+            self.engine.check_time(self.deadline)
+        except RetryableError as late:
+            raise Unfinished(late) from None
 
     def _send(self, work: Work) -> Row:
         if work.failure is not None:
@@ -402,7 +404,8 @@ class Settlement:
             if not (row.owed and row.live and row.final):
                 continue
             self._check_time()
-            failure = pay(self.engine, self.leased, vid, self.configuration)
+            fresh = vid in self.published
+            failure = pay(self.engine, self.leased, vid, self.configuration, self.deadline, fresh=fresh)
             now = self.leased.row(vid)
             assert now is not None
             if failure is not None and now.live and now.due is None:

@@ -1,9 +1,13 @@
-"""Lets moto tell of the EventBridgeConfiguration of a bucket, which it takes and then keeps to itself."""
+"""Lets moto take every event that Amazon S3 knows, and tell of the EventBridgeConfiguration of a bucket,
+which it takes and then keeps to itself."""
 
+from functools import cache
 from typing import Any, Final
 
+import botocore.session
 import pytest
 from moto.s3.models import S3Backend
+from moto.s3.notifications import S3NotificationEvent
 from moto.s3.responses import S3Response
 
 _EVENTBRIDGE: Final = "EventBridgeConfiguration"
@@ -11,8 +15,15 @@ _EVENTBRIDGE: Final = "EventBridgeConfiguration"
 _serialized = S3Response.serialized
 
 
-def tell_of_eventbridge(monkeypatch: pytest.MonkeyPatch) -> None:
+def notify_as_s3_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(S3NotificationEvent, "is_event_valid", lambda event: event in _events())
     monkeypatch.setattr(S3Response, "serialized", _with_eventbridge)
+
+
+@cache
+def _events() -> frozenset[str]:
+    shape: Any = botocore.session.get_session().get_service_model("s3").shape_for("Event")
+    return frozenset(shape.enum)
 
 
 def _with_eventbridge(self: S3Response, action_result: Any) -> Any:
