@@ -4,6 +4,7 @@ import argparse
 from typing import Final
 
 from s3rctl import jobs
+from s3rctl.arguments import positive
 from s3rctl.common import Commands, command, group
 from s3replicator.decisions.job import Filters, Job, JobKind
 
@@ -24,6 +25,8 @@ Returns once the job is started, and prints its id.
   --restore-lost  also copies again what others have removed at the destination. Without it that is reported
                   and stays so: a lifecycle rule of the destination would otherwise be fought for ever.
   --deep          also compares tags, locks and annotations: six requests for every object.
+  --grace SECONDS leaves versions younger than that to their events: in a bucket that is written to, some are
+                  always under way. 900 is enough unless the queues are behind; a scheduled reconcile has it.
   --dry-run       only reports. Then `watch` exits with 1 if anything was found.
 
 Nothing is started without --yes, or a yes at the terminal. With --watch it exits as `watch` does."""
@@ -47,6 +50,13 @@ def add_to(commands: Commands) -> None:
     start.add_argument(
         "--deep", action="store_true", help="also compare tags, locks and annotations, object by object"
     )
+    start.add_argument(
+        "--grace",
+        metavar="SECONDS",
+        type=positive,
+        default=0,
+        help="leave versions younger than that to their events (default 0)",
+    )
     start.set_defaults(run=run_start)
     jobs.add_shared(own, JobKind.RECONCILE, "reconcile-20260131-120000")
 
@@ -63,6 +73,7 @@ def run_start(given: argparse.Namespace) -> int:
             repair=not given.dry_run,
             restore_lost=given.restore_lost,
             deep=given.deep,
+            grace=given.grace,
             failed_only=given.failed_only,
         ),
     )

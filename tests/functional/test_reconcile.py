@@ -65,6 +65,24 @@ def test_a_deep_look_at_many_keys_takes_few_batches(one: World) -> None:
     assert done.summary["survey"]["selected"] == done.summary["survey"]["versions"] == 20 + 3 + 2
 
 
+def test_what_has_just_been_written_is_left_to_its_event(one: World) -> None:
+    """In a bucket that is written to, something is always under way: that is no drift."""
+    one.put("young")
+    assert found(reconcile(one, "scheduled", GraceSeconds=900)) == []
+    assert one.versions("young") == []
+    assert found(reconcile(one, "asked")) == [("young", "Missing", "SUCCEEDED")]
+
+
+def test_what_its_event_should_have_brought_long_ago_is_missing(
+    one: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one.put("old")
+    now = SystemClock.now
+    monkeypatch.setattr(SystemClock, "now", lambda clock: now(clock) + 901)
+    assert found(reconcile(one, GraceSeconds=900)) == [("old", "Missing", "SUCCEEDED")]
+    assert one.versions("old") == ["content"]
+
+
 def test_what_events_missed_is_copied(one: World) -> None:
     one.put("key", b"3")
     one.put("new")

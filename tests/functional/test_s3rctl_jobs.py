@@ -122,15 +122,18 @@ def test_to_restore_what_was_removed_is_to_look_at_what_was_replicated(
 
 
 def test_a_reconcile_has_its_own_options(s3rctl: Tool, machine: Machine) -> None:
-    job_id = start(s3rctl, "reconcile", "--restore-lost", "--deep", "--dry-run", "--prefix", "p/")
+    options = ("--restore-lost", "--deep", "--grace", "900", "--dry-run", "--prefix", "p/")
+    job_id = start(s3rctl, "reconcile", *options)
     request = machine.started()[job_id]["request"]
-    assert {name: request[name] for name in ("Kind", "Prefix", "RestoreLost", "Deep", "DryRun")} == {
+    told = {
         "Kind": "reconcile",
         "Prefix": "p/",
         "RestoreLost": True,
         "Deep": True,
+        "GraceSeconds": 900,
         "DryRun": True,
     }
+    assert {name: request[name] for name in told} == told
 
 
 @pytest.mark.parametrize("kind", KINDS)

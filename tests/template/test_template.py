@@ -747,6 +747,7 @@ def test_a_scheduled_reconcile_is_a_job_named_as_its_execution() -> None:
     assert parsed.kind is job.JobKind.RECONCILE
     assert parsed.repair
     assert not parsed.restore_lost, "a lifecycle rule of the destination would be fought for ever"
+    assert parsed.grace == 15 * 60, "what has just been written is no drift"
 
 
 # The custom resource

@@ -46,6 +46,7 @@ jobs = st.builds(
     repair=st.booleans(),
     restore_lost=st.booleans(),
     deep=st.booleans(),
+    grace=st.integers(0, 10**6),
     failed_only=st.booleans(),
 )
 
@@ -65,6 +66,7 @@ EVERYTHING: dict[str, Any] = {
     "DryRun": True,
     "RestoreLost": True,
     "Deep": True,
+    "GraceSeconds": 900,
     "ReportScope": "FailedTasksOnly",
 }
 
@@ -105,6 +107,7 @@ def test_a_document_can_say_everything() -> None:
         repair=False,
         restore_lost=True,
         deep=True,
+        grace=900,
         failed_only=True,
     )
 
@@ -200,6 +203,7 @@ def test_a_value_is_told_of_at_most_once(document: dict[str, Any]) -> None:
         ({"DryRun": "yes"}, "DryRun is 'yes'; it must be true or false"),
         ({"RestoreLost": 1}, "RestoreLost is 1; it must be true or false"),
         ({"Deep": 0}, "Deep is 0; it must be true or false"),
+        ({"GraceSeconds": -1}, "GraceSeconds is -1; it must be a whole number of seconds, 0 or more"),
         ({"ReportScope": "None"}, "ReportScope is 'None'; it must be AllTasks or FailedTasksOnly"),
         ({"prefix": "a/"}, "prefix is unknown; known are CreatedAfter, CreatedBefore,"),
     ],

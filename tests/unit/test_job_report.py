@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3replicator.decisions.events import ChangeKind
 from s3replicator.decisions.job_report import (
     UNFINISHED,
     ReportFile,
@@ -113,6 +114,8 @@ THERE = Row(
     kind=Kind.OBJECT, status=Status.COMPLETED, order=OrderFacts(None, 1.0), replica="r", completed=2.0
 )
 LOST = replace(THERE, replica=None, lost=True)
+#: Its annotations, for example, after its parts.
+OWED = replace(THERE, owed=frozenset({ChangeKind.ANNOTATED}))
 
 
 def come_back_for(row: Row) -> Row:
@@ -125,6 +128,8 @@ def come_back_for(row: Row) -> Row:
     [
         (THERE, TaskStatus.SUCCEEDED, None),
         (LOST, TaskStatus.SKIPPED, "ReplicaLost"),
+        (OWED, TaskStatus.PENDING, "PENDING"),
+        (replace(OWED, reason="DstObjectLocked"), TaskStatus.FAILED, "DstObjectLocked"),
         (come_back_for(THERE), TaskStatus.PENDING, "Throttled"),
         (come_back_for(LOST), TaskStatus.PENDING, "Throttled"),
         (replace(THERE, status=Status.FAILED, reason="Throttled"), TaskStatus.FAILED, "Throttled"),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3replicator.decisions.events import ChangeKind
 from s3replicator.decisions.ledger import (
     INLINE_ROWS,
     NEVER,
@@ -109,6 +110,19 @@ def test_open_is_what_an_operator_should_see(
 ) -> None:
     row = Row(Kind.OBJECT, status, OrderFacts(None, 0.0), reason=reason)
     assert (row.final, row.open) == (is_final, is_open)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_replica_that_is_owed_something_is_not_told_of_as_completed(status: Status) -> None:
+    """As with Amazon: a change of tags makes it PENDING again."""
+    row = Row(Kind.OBJECT, status, OrderFacts(None, 1.0), replica="r", owed=frozenset({ChangeKind.TAGGED}))
+    completed = status is Status.COMPLETED
+    assert row.standing is (Status.PENDING if completed else status)
+    waiting = replace(row, reason="Throttled", due=9.0)
+    assert waiting.standing is (Status.PENDING if completed else status)
+    assert replace(row, reason="DstPutAclNotPermitted").standing is (Status.FAILED if completed else status)
+    # What has no replica is owed nothing yet, and what is paid is what it was.
+    assert replace(row, replica=None).standing is replace(row, owed=frozenset()).standing is status
 
 
 def test_the_ids_of_a_row_are_all_that_are_ours_or_may_be() -> None:

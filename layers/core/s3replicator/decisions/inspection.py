@@ -134,7 +134,7 @@ def _from_row(destination: str, row: Row) -> AtDestination:
         lag = max(0.0, round(row.completed - row.event_time, 3))
     return AtDestination(
         destination,
-        _state(row),
+        State(row.standing),
         rule=row.rule,
         reason=row.reason,
         detail=_detail(row),
@@ -150,14 +150,6 @@ def _from_row(destination: str, row: Row) -> AtDestination:
         request_id=row.request_id,
         completed=row.completed,
     )
-
-
-def _state(row: Row) -> State:
-    """What is COMPLETED goes back to PENDING, as with Amazon, until its replica has what has changed since,
-    or what a copy part by part has left out; it has FAILED if only an operator can help."""
-    if row.status is not Status.COMPLETED or not (row.live and row.owed):
-        return State(row.status)
-    return State.FAILED if row.reason is not None and row.due is None else State.PENDING
 
 
 def _detail(row: Row) -> str | None:

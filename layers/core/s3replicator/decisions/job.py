@@ -83,8 +83,8 @@ class Job:
     """``columns`` are those of a manifest, whose files lie in the job's folder: the job is about its
     versions; empty: about those that are listed. ``standings``: which versions a backfill takes, by what the
     ledger says of them. ``repair`` is False for a dry run. ``restore_lost``: copy again what others removed
-    at the destination. ``deep``: a reconcile also compares tags, lock and annotations, object by
-    object."""
+    at the destination. ``deep``: a reconcile also compares tags, lock and annotations, object by object.
+    ``grace``: it leaves versions younger than so many seconds to their events, which may be in a queue."""
 
     id: str
     kind: JobKind
@@ -95,6 +95,7 @@ class Job:
     repair: bool = True
     restore_lost: bool = False
     deep: bool = False
+    grace: int = 0
     failed_only: bool = False
     columns: tuple[str, ...] = ()
 
@@ -135,8 +136,8 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> Job:
         filters=Filters(
             created_after=reader.time("CreatedAfter"),
             created_before=reader.time("CreatedBefore"),
-            larger_than=reader.size("ObjectSizeGreaterThanBytes"),
-            smaller_than=reader.size("ObjectSizeLessThanBytes"),
+            larger_than=reader.number("ObjectSizeGreaterThanBytes", "bytes"),
+            smaller_than=reader.number("ObjectSizeLessThanBytes", "bytes"),
             storage_classes=frozenset(reader.texts("MatchAnyStorageClass")),
             prefixes=reader.texts("MatchAnyPrefix"),
             suffixes=reader.texts("MatchAnySuffix"),
@@ -148,6 +149,7 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> Job:
         repair=not reader.flag("DryRun"),
         restore_lost=reader.flag("RestoreLost"),
         deep=reader.flag("Deep"),
+        grace=reader.number("GraceSeconds", "seconds") or 0,
         failed_only=reader.one_of("ReportScope", ReportScope, ReportScope.ALL) is ReportScope.FAILED,
         columns=reader.texts("ManifestColumns"),
     )
@@ -186,6 +188,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "DryRun": (not job.repair) or None,
         "RestoreLost": job.restore_lost or None,
         "Deep": job.deep or None,
+        "GraceSeconds": job.grace or None,
         "ManifestColumns": list(job.columns) or None,
         "ReportScope": (ReportScope.FAILED if job.failed_only else ReportScope.ALL).value,
     }
@@ -225,10 +228,10 @@ class _Reader:
         )
         return tuple(found or ())
 
-    def size(self, name: str) -> int | None:
+    def number(self, name: str, unit: str) -> int | None:
         found: int | None = self._get(
             name,
-            "a whole number of bytes, 0 or more",
+            f"a whole number of {unit}, 0 or more",
             lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
         )
         return found

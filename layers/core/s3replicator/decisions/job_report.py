@@ -91,9 +91,9 @@ _STATUSES: Final = {
 
 def ended(task: Task, row: Row) -> Task:
     """The task, as the ledger tells of it by now."""
-    status = _STATUSES[row.status]
+    status = _STATUSES[row.standing]
     if status is TaskStatus.SUCCEEDED and row.due is not None:
-        # The replica is gone, in the wrong place or lacks what it is owed, and somebody comes back for that.
+        # The replica is gone, or in the wrong place, and somebody comes back for that.
         status = TaskStatus.PENDING
     if status is TaskStatus.SUCCEEDED and not row.live:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
@@ -101,7 +101,7 @@ def ended(task: Task, row: Row) -> Task:
     return replace(
         task,
         status=status,
-        reason=None if succeeded else row.reason or row.status,
+        reason=None if succeeded else row.reason or row.standing,
         detail=None if succeeded else row.detail,
         replica=row.replica,
     )

@@ -147,6 +147,14 @@ class Row:
         return not self.final or self.reason is not None
 
     @property
+    def standing(self) -> Status:
+        """The status that is told of it. What is COMPLETED goes back to PENDING, as with Amazon, until its
+        replica has what it is owed; it has FAILED if only an operator can help."""
+        if self.status is not Status.COMPLETED or not (self.live and self.owed):
+            return self.status
+        return Status.FAILED if self.reason is not None and self.due is None else Status.PENDING
+
+    @property
     def late_at(self) -> float | None:
         """When somebody has to be told that it is late; None if nobody has to, or has been already."""
         waits = self.status is Status.PENDING and not self.missed

@@ -107,7 +107,12 @@ class _Look:
             # The replica of another key has this one.
             return []
         sides = Sides(source, engine.destination(self.key.destination).versions(self.key.key))
-        wanted = [listed.version_id for listed in source if listed.version_id not in rows]
+        expected = engine.clock.now() - self.job.grace
+        wanted = [
+            listed.version_id
+            for listed in source
+            if listed.version_id not in rows and listed.last_modified <= expected
+        ]
         found = compare(
             rows,
             sides,
