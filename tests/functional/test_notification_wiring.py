@@ -10,7 +10,6 @@ from s3replicator.decisions.notifications import EVENTBRIDGE, EVENTS
 from s3replicator.decisions.stack import StackUnusable
 from s3replicator.operator_wiring import operator_of
 from s3replicator.usecases.notification_wiring import NotificationWiring
-from tests.functional.moto_notifications import notify_as_s3_does
 from tests.functional.s3rctl_tool import STACK, deploy
 from tests.functional.world import SOURCE, World
 
@@ -30,8 +29,7 @@ IN_THE_WAY: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def eventbridge(monkeypatch: pytest.MonkeyPatch) -> None:
-    notify_as_s3_does(monkeypatch)
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
 
 

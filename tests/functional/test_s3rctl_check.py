@@ -281,7 +281,7 @@ def test_the_statements_of_a_key_are_to_be_added_to_its_policy(world: World, s3r
     kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
     by_action = {action: s["Principal"]["AWS"] for s in statements for action in s["Action"]}
     assert by_action["kms:GenerateDataKey"] == [ROLES[kind] for kind in KINDS[:4]]
-    assert by_action["kms:Decrypt"] == [ROLES[kind] for kind in KINDS[1:4]]
+    assert by_action["kms:Decrypt"] == [ROLES[kind] for kind in KINDS[:4]]
     assert by_action["kms:DescribeKey"] == [ROLES["ReplicateRole"]]
 
 

@@ -29,6 +29,7 @@ from s3replicator.decisions.ledger import Head, LedgerKey, Row
 from s3replicator.decisions.replication_document import default_document
 from s3replicator.usecases.check_request import CheckRequest
 from tests.functional.moto_annotations import annotate_as_s3_does
+from tests.functional.moto_notifications import notify_as_s3_does
 from tests.functional.recorder import ApiCall, Recording, recording
 
 SOURCE: Final = "source-bucket"
@@ -103,6 +104,7 @@ class World:
 
     def __post_init__(self) -> None:
         annotate_as_s3_does(self.monkeypatch)
+        notify_as_s3_does(self.monkeypatch)
         self.s3, self.sqs, self.dynamodb = (boto3.client(name) for name in ("s3", "sqs", "dynamodb"))
         self._make_buckets()
         self._make_table()
