@@ -185,7 +185,7 @@ def _document(found: OpenRow) -> dict[str, Any]:
         "versionId": id_for_s3(found.version_id),
         # What tells a null version from others that were in its place.
         "versionName": found.version_id,
-        "status": row.status,
+        "status": row.standing,
         "reason": row.reason,
         "detail": row.detail,
         "rule": row.rule,
@@ -203,7 +203,7 @@ def _print_rows(rows: Sequence[OpenRow]) -> None:
         [
             [
                 moment(found.moment),
-                found.row.status,
+                found.row.standing,
                 found.row.reason,
                 found.key.destination,
                 found.row.rule,

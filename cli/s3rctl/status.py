@@ -28,7 +28,8 @@ Every version the source lists, and every one the ledger still knows of, newest 
 its status, with the reason, the replica's version id, and the lag from the event to the replica.
 
   COMPLETED     the replica was made; if others removed it, or it is still to be deleted, that is told
-  PENDING       on its way, or waiting: until a time that is told, or for its event
+  PENDING       on its way, or waiting: until a time that is told, or for its event; or the replica is there,
+                and lacks what has changed of its version since
   FAILED        given up, and parked: see `s3rctl parked`
   NOT_ELIGIBLE  cannot be replicated as it is stored now; the reason says why
   SUPERSEDED    a newer version was there first, and the rules do not ask for this one any more

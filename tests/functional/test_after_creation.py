@@ -379,6 +379,41 @@ def test_what_is_refused_holds_up_nothing_else_that_is_owed(one: World) -> None:
     assert one.row("key").reason is None
 
 
+def test_what_was_refused_is_parked_once_and_not_with_every_other_change(one: World) -> None:
+    put = one.put("key")
+    one.deliver(put)
+    granted = grant(one, put)
+    with faults(Fault("PutObjectAcl", times=99, **DENIED)):
+        one.deliver(granted)
+        [parked] = one.take("parked")
+        one.deliver(one.tag(put, colour="red"))
+        one.deliver(one.tag(put, colour="blue"))
+        one.settle("key")
+        assert one.parked() == []
+        # Whoever sends it round again is told.
+        one.deliver(parked)
+        assert len(one.parked()) == 1
+    assert one.tags("key", replica(one)) == {"colour": "blue"}
+    assert one.row("key").reason == "DstPutAclNotPermitted"
+
+
+def test_what_was_refused_leaves_other_changes_their_retries(one: World) -> None:
+    put = one.put("key")
+    one.deliver(put)
+    granted = grant(one, put)
+    with faults(Fault("PutObjectAcl", times=99, **DENIED)):
+        one.deliver(granted)
+        for number in range(5):
+            one.deliver(one.tag(put, number=str(number)))
+        tagged = one.tag(put, colour="red")
+        with faults(Fault("PutObjectTagging", status=503, code="SlowDown", times=9)):
+            one.deliver(tagged)
+        assert (one.row("key").reason, one.row("key").attempts) == ("Throttled", 1)
+        assert one.row("key").due is not None
+        let_time_pass(one)
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+
+
 def test_what_may_work_later_is_tried_again_though_something_else_is_refused(one: World) -> None:
     put = one.put("key")
     one.deliver(put)
@@ -405,6 +440,21 @@ def test_an_annotation_follows_and_is_taken_away_again(one: World) -> None:
     one.deliver(one.annotate(put, caption="a leaf", mood=None))
     assert one.annotations("key", replica(one)) == {"caption": "a leaf"}
     assert one.versions("key") == ["content"]
+    assert one.at_rest("key")
+
+
+def test_a_replica_has_its_annotations_before_it_is_locked(one: World) -> None:
+    """S3 takes none of what is locked, and tells of annotations and retentions in any order."""
+    put = one.put("key")
+    one.deliver(put)
+    annotated = one.annotate(put, caption="a flower")
+    one.deliver(one.retain(put, LATER))
+    written = [call.operation for call in one.calls["replicate"] if call.operation.startswith("PutObject")]
+    assert written == ["PutObjectAnnotation", "PutObjectRetention"]
+    one.deliver(annotated)
+
+    assert one.annotations("key", replica(one)) == {"caption": "a flower"}
+    assert retention(one) == ("GOVERNANCE", LATER)
     assert one.at_rest("key")
 
 

@@ -156,17 +156,37 @@ def test_with_owner_override_an_acl_does_not(two_way: TwoWay) -> None:
     assert len(two_way.writes()) == before
 
 
-def test_a_lock_comes_back_with_the_next_change(two_way: TwoWay) -> None:
-    """S3 tells of no change of a lock that these stacks hear."""
+def test_a_retention_comes_back_and_a_hold_with_it(two_way: TwoWay) -> None:
+    """Of the hold S3 tells nobody."""
     put, replica = two_way.replicated()
     world, until = two_way.world, datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
-    retention = {"Mode": "GOVERNANCE", "RetainUntilDate": until}
-    world.s3.put_object_retention(Bucket=ONE, Key="key", VersionId=replica, Retention=retention)
+    named: Any = {"Bucket": ONE, "Key": "key", "VersionId": replica}
+    world.s3.put_object_legal_hold(**named, LegalHold={"Status": "ON"})
+    world.s3.put_object_retention(**named, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    changed = two_way.event("ObjectRetention:Put", ONE, "key", replica)
     with two_way.back():
-        world.deliver(two_way.tag(ONE, "key", replica, colour="blue"))
+        world.deliver(changed)
+        before = len(two_way.writes())
+        world.deliver(changed)
 
     origin = world.s3.head_object(Bucket=SOURCE, Key="key", VersionId=world.version_of(put))
     assert (origin["ObjectLockMode"], origin["ObjectLockRetainUntilDate"]) == ("GOVERNANCE", until)
+    assert origin["ObjectLockLegalHoldStatus"] == "ON"
+    assert len(two_way.writes()) == before
+
+
+def test_an_annotation_does_not_come_back(two_way: TwoWay) -> None:
+    """Replica modifications are tags, ACLs and locks; and a replica is not replicated onward."""
+    put, replica = two_way.replicated()
+    world = two_way.world
+    named: Any = {"Bucket": ONE, "Key": "key", "VersionId": replica}
+    world.s3.put_object_annotation(**named, AnnotationName="caption", AnnotationPayload=b"a flower")
+    before = len(two_way.writes())
+    with two_way.back():
+        assert world.deliver(two_way.event("ObjectAnnotation:Put", ONE, "key", replica)).failed == []
+
+    assert world.annotations("key", world.version_of(put), SOURCE) == {}
+    assert len(two_way.writes()) == before
 
 
 def test_a_key_that_was_transformed_on_its_way_is_found_again(two_way: TwoWay) -> None:

@@ -209,6 +209,15 @@ def test_of_two_keys_the_one_that_s3_names_is_to_blame(call: Call, code: str, re
         assert blamed(failure, source_key) is failure
 
 
+@pytest.mark.parametrize(
+    "action", ["s3:GetObjectVersion", "s3:GetObjectVersionTagging", "s3:ListObjectAnnotations"]
+)
+def test_a_replica_that_may_not_be_read_is_not_taken_for_its_source(action: str) -> None:
+    """Both are read by the same requests."""
+    failure = classify(Call.DST_READ, "AccessDenied", 403, _unauthorized(action))
+    assert failure.reason is Reason.DST_READ_NOT_PERMITTED
+
+
 def test_no_key_is_to_blame_for_anything_else() -> None:
     failure = classify(Call.DST_COPY, "SlowDown", 503, KEY)
     assert blamed(failure, KEY) is failure

@@ -680,6 +680,30 @@ def test_annotations_of_a_large_version_need_no_event(dies: bool) -> None:
     assert replica.contents.annotations == source.contents.annotations != {}
 
 
+def test_what_a_replaced_null_version_is_owed_is_not_given_from_the_next_one() -> None:
+    """Its replica is kept, with what it had."""
+    stage = Stage.of()
+    stage.world.switch(False)
+    stage.deliver(stage.put())
+    tagged = stage.tag(0, "red")
+    stage.world.refused = {"put_tags": Fate.REFUSED}
+    stage.deliver(tagged)
+    assert stage.rows()[0].owed
+    stage.put()
+    stage.tag(0, "green")
+    stage.annotate(0, "green")
+    for letter in stage.world.queues.waiting(Queue.INGEST):
+        stage.world.lose(letter)
+    stage.world.refused = {}
+    stage.world.wait(4000)
+    stage.world.finish(stage.world.sweep())
+    stage.comes_to_rest()
+    [kept] = stage.replicas()
+    assert kept.contents is not None
+    assert (kept.contents.tags, kept.contents.annotations) == (frozenset(), {})
+    assert not stage.rows()[0].owed
+
+
 def test_what_an_unverified_replica_replaced_is_kept() -> None:
     """It may be the only good one."""
     row = Row(

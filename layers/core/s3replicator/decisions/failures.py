@@ -308,7 +308,8 @@ def _denied(call: Call, message: str) -> Reason:
     if named and named.group(1) == _DECRYPT and call is Call.DST_COPY:
         # What is written takes a new data key; only what is read is decrypted.
         return Reason.SRC_GET_NOT_PERMITTED
-    if named:
+    if named and call is not Call.DST_READ:
+        # What reads the source is named as what reads a replica.
         return _DENIED_ACTION.get(named.group(1), _DENIED[call])
     if call not in _SOURCE_READS and _LOCKED in message:
         return Reason.DST_OBJECT_LOCKED

@@ -49,7 +49,7 @@ class Wanted:
         return (
             row.open
             and found.key.key.startswith(self.prefix)
-            and self.status in (None, row.status)
+            and self.status in (None, row.standing)
             and self.reason in (None, row.reason)
             and self.rule in (None, row.rule)
             and (self.failed_after is None or found.moment > self.failed_after)
@@ -73,7 +73,7 @@ def grouped(rows: Iterable[OpenRow]) -> list[Group]:
     counts: Counter[tuple[str, Status, str | None]] = Counter()
     oldest: dict[tuple[str, Status, str | None], float] = {}
     for found in rows:
-        about = (found.key.destination, found.row.status, found.row.reason)
+        about = (found.key.destination, found.row.standing, found.row.reason)
         counts[about] += 1
         oldest[about] = min(oldest.get(about, found.moment), found.moment)
     groups = [Group(*about, count=count, oldest=oldest[about]) for about, count in counts.items()]

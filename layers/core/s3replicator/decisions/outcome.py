@@ -17,7 +17,7 @@ class Result(StrEnum):
     SUPERSEDED = "Superseded"
     #: The deletion of a version has been replicated.
     REMOVED = "Removed"
-    #: The replica's tags or ACL are what the source's are now.
+    #: The replica has what has changed of the source version.
     UPDATED = "Updated"
     #: A replica that the ledger did not know has been recognised.
     ADOPTED = "Adopted"

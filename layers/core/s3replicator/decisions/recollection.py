@@ -89,7 +89,8 @@ class _Recollection:
         old = self.rows.get(source.version_id)
         fresh = old or Row(kind=source.kind, status=Status.PENDING, order=facts_of(source))
         self.rows[source.version_id] = replace(
-            fresh,
+            # Nobody knows what it had been given when it was last looked after.
+            fresh.copied_anew(by_parts=replica.multipart and nonce is not None),
             status=Status.COMPLETED,
             replica=replica.version_id,
             nonce=nonce,

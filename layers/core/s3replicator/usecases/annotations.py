@@ -7,8 +7,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/annotations.html
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from s3replicator.decisions.versions import Annotation, VersionRef
-from s3replicator.ports import DestinationBucket, Source
+from s3replicator.decisions.versions import VersionRef
+from s3replicator.ports import DestinationBucket, Parallel, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Annotations:
     """Those of one source version and of its replica, which is called ``key`` and ``replica``. ``fresh``: it
     has just been made, so it has none that the source has not."""
 
+    parallel: Parallel
     source: Source
     ref: VersionRef
     bucket: DestinationBucket
@@ -31,32 +32,38 @@ class Annotations:
     replica: str
     fresh: bool = False
 
-    def compare(self) -> Differing | None:
-        """None if there is no difference. Raises ``SourceGone`` and ``ReplicaLost``."""
+    def compare(self, check_time: Callable[[], None]) -> Differing | None:
+        """None if there is no difference. ``check_time`` is called before each request for a payload, and
+        raises what is to be raised when there is no time for another one. Raises ``SourceGone`` and
+        ``ReplicaLost``."""
         wanted = self.source.annotations(self.ref)
         if self.fresh and not wanted:
             return None
         has = self.bucket.annotations(self.key, self.replica)
+
+        def is_alike(name: str) -> bool:
+            theirs, ours = wanted[name], has.get(name)
+            if ours is None or ours.size != theirs.size:
+                return False
+            if ours.etag == theirs.etag:
+                return True
+            # With a KMS key an ETag says nothing about the content.
+            check_time()
+            return self._read(name) == self.bucket.annotation(self.key, self.replica, name)
+
+        alike = self.parallel.map(is_alike, wanted)
         differing = Differing(
-            missing=tuple(name for name in wanted if not self._is_alike(name, wanted[name], has.get(name))),
+            missing=tuple(name for name, same in zip(wanted, alike, strict=True) if not same),
             surplus=tuple(has.keys() - wanted.keys()),
         )
         return differing if differing.missing or differing.surplus else None
-
-    def _is_alike(self, name: str, wanted: Annotation, has: Annotation | None) -> bool:
-        if has is None or has.size != wanted.size:
-            return False
-        # With a KMS key an ETag says nothing about the content.
-        return has.etag == wanted.etag or self._read(name) == self.bucket.annotation(
-            self.key, self.replica, name
-        )
 
     def _read(self, name: str) -> bytes | None:
         return self.source.annotation(self.ref, name)
 
     def put_right(self, differing: Differing, check_time: Callable[[], None]) -> None:
-        """``check_time`` is called before each request, and raises what is to be raised when there is no time
-        for another one: there may be a thousand. What has been done is not done again the next time."""
+        """``check_time`` as above: there may be a thousand. What has been done is not done again the next
+        time."""
         for name in differing.missing:
             check_time()
             payload = self._read(name)

@@ -1,5 +1,5 @@
 """Settling one key because an operator asks for it: every version that the rules select is wanted, whatever
-events said, and what differs in tags or retention is put right."""
+events said, and what differs in tags, lock or annotations is put right."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -257,7 +257,7 @@ class ByHand:
         self, leased: LeasedKey, vid: str, row: Row, replica: str, deadline: float
     ) -> list[ReplicationError]:
         pair = Pair(self.engine, leased.key, source_ref(leased.head.source, vid), replica)
-        found = pair.difference(annotations=True)
+        found = pair.difference(deadline, annotations=True)
         if found is None:
             return []
         if found.alike and row.reason == Reason.VERIFICATION_FAILED:

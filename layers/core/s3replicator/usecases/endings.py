@@ -70,9 +70,10 @@ def waiting_row(engine: Engine, work: Work, old: Row | None, reason: Reason) -> 
 
 def stuck_row(engine: Engine, row: Row, failure: ReplicationError) -> Row:
     """The row of a replica that is there, and in whose place or state something is wrong that could not be
-    put right. Without a due time it waits for an operator."""
+    put right. Without a due time it waits for an operator; one that has waited begins a new budget."""
     now = engine.clock.now()
-    attempts = row.attempts + 1
+    before = row.attempts if row.due is not None else 0
+    attempts = before + 1
     retry = engine.timing.retry
     again = isinstance(failure, RetryableError) and not retry.exhausted(attempts)
     return replace(
@@ -81,7 +82,7 @@ def stuck_row(engine: Engine, row: Row, failure: ReplicationError) -> Row:
         detail=failure.detail[:_DETAIL_LENGTH],
         request_id=failure.request_id,
         attempts=attempts,
-        first_failure=row.first_failure if row.attempts else now,
+        first_failure=row.first_failure if before else now,
         last_failure=now,
         due=now + retry.delay(attempts, engine.dice.random()) if again else None,
     )

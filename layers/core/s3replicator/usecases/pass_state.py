@@ -30,7 +30,7 @@ from s3replicator.usecases.endings import (
 )
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey
-from s3replicator.usecases.refresh import pay
+from s3replicator.usecases.refresh import is_news, pay
 from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
 
@@ -84,6 +84,8 @@ class PassState:
 
     def _pay(self, work: Work, paid: Result, owed: Result, *, fresh: bool) -> None:
         """What has changed of the version since it was replicated, or while it was."""
+        before = self.leased.row(work.version_id)
+        assert before is not None
         failure = pay(
             self.engine, self.leased, work.version_id, self.configuration, self.deadline, fresh=fresh
         )
@@ -91,10 +93,10 @@ class PassState:
         assert row is not None
         if isinstance(failure, ReplicaLost):
             self.tell(work, Result.DUPLICATE, row, reason=failure.reason)
-        elif failure is not None and row.due is None:
+        elif failure is not None and is_news(work.change.kind, before, row):
             self.parked.append((work, row))
         else:
-            self.tell(work, owed if failure else paid, row)
+            self.tell(work, owed if row.due is not None else paid, row)
 
     def fail(self, work: Work, failure: ReplicationError) -> None:
         """The row, or the message, of a work that failed."""

@@ -63,7 +63,7 @@ class Reconciler:
         here = (LedgerKey(destination, key) for destination in self.engine.destinations)
         ours = (place for place in selected if place.destination in self.engine.destinations)
         for place in dict.fromkeys([*ours, *here]):
-            look = _Look(self, job, key, place, selected.get(place, ()), configuration)
+            look = _Look(self, job, key, place, selected.get(place, ()), configuration, deadline)
             findings = look.findings()
             outcomes = None
             if job.repair and any(_is_wanted(finding, job) for finding in findings):
@@ -93,9 +93,11 @@ class _Look:
     key: LedgerKey
     rules: Sequence[Rule]
     configuration: Configuration
+    deadline: float
 
     def findings(self) -> list[Finding]:
-        """Raises ``KeyBusy`` while another worker is at work on it: nothing is as it should be then."""
+        """Raises ``KeyBusy`` while another worker is at work on it: nothing is as it should be then. Raises
+        ``RetryableError`` also when time is up."""
         engine = self.reconciler.engine
         head, rows = engine.ledger.history(self.key)
         if head is not None and head.lease is not None and head.lease.expires >= engine.clock.now():
@@ -160,7 +162,9 @@ class _Look:
                 continue
             ref = VersionRef(self.reconciler.source_bucket, self.source_key, vid)
             try:
-                difference = Pair(engine, self.key, ref, row.replica).difference(annotations=True)
+                difference = Pair(engine, self.key, ref, row.replica).difference(
+                    self.deadline, annotations=True
+                )
             except SourceGone:
                 continue
             if difference is not None and str(difference):

@@ -4,9 +4,10 @@ An event only says that something has changed: its row owes that to the replica 
 source's state is read under the lease, so the last one to hold it is right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import ChangeKind
@@ -20,12 +21,20 @@ from s3replicator.decisions.failures import (
 from s3replicator.decisions.ledger import LedgerKey, Row, source_ref
 from s3replicator.decisions.replica import matches
 from s3replicator.decisions.settling import removed_by_others
-from s3replicator.decisions.versions import Lock, SourceObject, Tag, VersionRef
+from s3replicator.decisions.versions import Lock, SourceObject, Tag, VersionRef, is_null
 from s3replicator.ports import DestinationBucket
 from s3replicator.usecases.annotations import Annotations, Differing
 from s3replicator.usecases.endings import owing_nothing, stuck_row
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey
+
+#: In which order a replica is given what it is owed. What is locked takes no annotations any more.
+_IN_TURN: Final = (
+    ChangeKind.TAGGED,
+    ChangeKind.ACL_CHANGED,
+    ChangeKind.ANNOTATED,
+    ChangeKind.LOCK_CHANGED,
+)
 
 
 def pay(
@@ -46,7 +55,10 @@ def pay(
     pair = Pair(engine, leased.key, source_ref(leased.head.source, version_id), row.replica, fresh)
     failures: dict[ChangeKind, ReplicationError] = {}
     try:
-        for change in sorted(row.owed):
+        if row.owed and is_null(version_id):
+            # Only this request tells whether another one has taken its place.
+            engine.source.head(pair.ref)
+        for change in sorted(row.owed, key=_IN_TURN.index):
             if change is ChangeKind.ACL_CHANGED and not _has_sources_acl(leased, row, configuration):
                 continue
             try:
@@ -63,11 +75,23 @@ def pay(
     if not failures:
         leased.set_row(version_id, owing_nothing(row))
         return None
-    # What may work later is waited for; what only an operator can mend is told of after that.
-    worst = next((one for one in failures.values() if isinstance(one, RetryableError)), None)
-    failure = worst or next(iter(failures.values()))
+    failure = _foremost(failures.values())
     leased.set_row(version_id, replace(stuck_row(engine, row, failure), owed=frozenset(failures)))
     return failure
+
+
+def is_news(change: ChangeKind | None, before: Row, now: Row) -> bool:
+    """Whether to park what ``pay`` could not give, and only an operator can help with: once is enough, unless
+    ``change``, which was asked for, is a part of it."""
+    if not now.live or now.due is not None:
+        return False
+    return before.due is not None or before.reason != now.reason or change in now.owed
+
+
+def _foremost(failures: Collection[ReplicationError]) -> ReplicationError:
+    """What may work later is waited for; what only an operator can mend is told of after that."""
+    later = (failure for failure in failures if isinstance(failure, RetryableError))
+    return next(later, next(iter(failures)))
 
 
 def _has_sources_acl(leased: LeasedKey, row: Row, configuration: Configuration) -> bool:
@@ -111,7 +135,7 @@ class Pair:
     replica: str
     fresh: bool = False
 
-    def difference(self, *, annotations: bool) -> Difference | None:
+    def difference(self, deadline: float, *, annotations: bool) -> Difference | None:
         """None if either is no object that can be compared. Raises ``SourceGone``. Two reads of each side,
         and one more where ``annotations`` count, too."""
         source, bucket, key = self.engine.source, self._bucket, self.key.key
@@ -122,27 +146,30 @@ class Pair:
         return Difference(
             tags=tags if bucket.tags(key, self.replica) != tags else None,
             lock=_lacking(version.lock, ours.lock),
-            annotations=self._annotations.compare() if annotations else None,
+            annotations=self._differing(deadline) if annotations else None,
             alike=matches(version, ours),
         )
 
     def put_right(self, found: Difference, deadline: float) -> list[ReplicationError]:
-        """Give the replica what it lacks. What is refused is returned, and holds up nothing else."""
+        """Give the replica what it lacks. What is refused is returned, and holds up nothing else. Raises
+        ``SourceGone`` and ``ReplicaLost``."""
         bucket, key, replica = self._bucket, self.key.key, self.replica
         steps: list[Callable[[], None]] = []
         if found.tags is not None:
             steps.append(partial(bucket.put_tags, key, replica, found.tags))
-        if found.lock is not None:
-            # Apart: one may be refused, and the other not.
-            parts = (replace(found.lock, legal_hold=None), Lock(legal_hold=found.lock.legal_hold))
-            steps += [partial(bucket.put_lock, key, replica, part) for part in parts]
         if found.annotations is not None:
             in_time = partial(self.engine.check_time, deadline)
             steps.append(partial(self._annotations.put_right, found.annotations, in_time))
+        if found.lock is not None:
+            # Last, as a locked replica takes no annotations. Apart: one may be refused, and the other not.
+            parts = (replace(found.lock, legal_hold=None), Lock(legal_hold=found.lock.legal_hold))
+            steps += [partial(bucket.put_lock, key, replica, part) for part in parts]
         failures: list[ReplicationError] = []
         for step in steps:
             try:
                 step()
+            except (ReplicaLost, SourceGone):
+                raise
             except ReplicationError as failure:
                 failures.append(failure)
         return failures
@@ -156,16 +183,22 @@ class Pair:
             case ChangeKind.ACL_CHANGED:
                 bucket.put_acl(key, replica, source.acl(self.ref))
             case ChangeKind.LOCK_CHANGED:
-                self._bring(Difference(lock=self._lock()), deadline)
+                lock = self._lock()
+                # An event of annotations may come after that of a lock, when it is too late for them.
+                annotations = self._differing(deadline) if lock is not None else None
+                self._bring(Difference(lock=lock, annotations=annotations), deadline)
             case ChangeKind.ANNOTATED:
-                self._bring(Difference(annotations=self._annotations.compare()), deadline)
+                self._bring(Difference(annotations=self._differing(deadline)), deadline)
             case _:
                 raise AssertionError(change)
 
     def _bring(self, found: Difference, deadline: float) -> None:
         failures = self.put_right(found, deadline)
         if failures:
-            raise failures[0]
+            raise _foremost(failures)
+
+    def _differing(self, deadline: float) -> Differing | None:
+        return self._annotations.compare(partial(self.engine.check_time, deadline))
 
     def _lock(self) -> Lock | None:
         """What of the source's lock the replica has not."""
@@ -180,7 +213,10 @@ class Pair:
 
     @property
     def _annotations(self) -> Annotations:
-        return Annotations(self.engine.source, self.ref, self._bucket, self.key.key, self.replica, self.fresh)
+        engine, key = self.engine, self.key.key
+        return Annotations(
+            engine.parallel, engine.source, self.ref, self._bucket, key, self.replica, self.fresh
+        )
 
 
 def _lacking(wanted: Lock, has: Lock) -> Lock | None:

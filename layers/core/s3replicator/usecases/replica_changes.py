@@ -101,7 +101,7 @@ class ReplicaChanges:
         work, engine = origin.work, self.engine
         bucket, key, version_id = engine.destination(work.destination), work.key.key, origin.version_id
         pair = Pair(engine, work.key, work.change.ref, version_id)
-        found = pair.difference(annotations=False)
+        found = pair.difference(deadline, annotations=False)
         if found is None or not found.alike:
             return Result.GONE
         failures = pair.put_right(found, deadline)

@@ -52,7 +52,7 @@ from s3replicator.usecases.endings import (
 )
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, adopt
-from s3replicator.usecases.refresh import pay
+from s3replicator.usecases.refresh import is_news, pay
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.uploads import complete_upload, discard_upload
 from s3replicator.usecases.work import Work
@@ -399,16 +399,22 @@ class Settlement:
         return False
 
     def _pay(self) -> None:
-        """What replicas are owed: the order of the key does not depend on it."""
+        """What replicas are owed: the order of the key does not depend on it. What there is no time for is
+        left to the sweep."""
         for vid, row in self.leased.rows().items():
             if not (row.owed and row.live and row.final):
                 continue
-            self._check_time()
+            try:
+                self.engine.check_time(self.deadline)
+            except RetryableError as late:
+                if row.reason is None:
+                    self._set(vid, stuck_row(self.engine, row, late))
+                continue
             fresh = vid in self.published
             failure = pay(self.engine, self.leased, vid, self.configuration, self.deadline, fresh=fresh)
-            now = self.leased.row(vid)
+            now, work = self.leased.row(vid), self.works.get(vid)
             assert now is not None
-            if failure is not None and now.live and now.due is None:
+            if failure is not None and is_news(work.change.kind if work else None, row, now):
                 self.parked.append((self._as_told(vid, now), now))
 
     def _finish(self) -> None:
