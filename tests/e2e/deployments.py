@@ -10,8 +10,9 @@ from tests.e2e.world import World, wait_until
 
 _ENDED: Final = ("_COMPLETE", "_FAILED")
 
-#: Several at a time, each checks its buckets by functions that have to be started first. In seconds.
-_PATIENCE: Final = 120.0
+#: Several at a time, each checks its buckets by functions that have to be started first. In seconds: what is
+#: not broken has ended long before.
+_PATIENCE: Final = 900.0
 
 #: A bucket for templates.
 _TEMPLATES: Final = "e2e-templates"
@@ -64,7 +65,7 @@ class Deployment:
 
     def delete(self) -> None:
         self._cloudformation.delete_stack(StackName=self.name)
-        wait_until(self._is_gone, f"{self.name} is deleted")
+        wait_until(self._is_gone, f"{self.name} is deleted", _PATIENCE)
 
     def _request(self, parameters: dict[str, str]) -> dict[str, Any]:
         self._parameters |= parameters

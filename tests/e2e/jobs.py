@@ -11,7 +11,7 @@ from s3replicator.decisions.versions import Kind
 from tests.e2e.world import World, wait_until
 
 #: How long a whole job may take, in seconds.
-LONG: Final = 300.0
+LONG: Final = 1200.0
 
 
 def start(world: World, job: str, execution: str | None = None, **request: Any) -> str:
@@ -56,12 +56,9 @@ def histories(world: World, bucket: str, prefix: str = "") -> dict[str, list[str
 
 
 @contextmanager
-def withheld(world: World) -> Iterator[None]:
-    """No event of what happens meanwhile is ever sent."""
-    kept: Any = world.s3.get_bucket_notification_configuration(Bucket=world.source)
-    del kept["ResponseMetadata"]
-    world.s3.put_bucket_notification_configuration(Bucket=world.source, NotificationConfiguration={})
-    try:
+def withheld(world: World, prefix: str, count: int) -> Iterator[None]:
+    """Of what happens meanwhile below a prefix all events are lost, so many: S3 may send them later than it
+    answers, so they are waited for and taken away."""
+    with world.notifications_held_back() as take:
         yield
-    finally:
-        world.s3.put_bucket_notification_configuration(Bucket=world.source, NotificationConfiguration=kept)
+        take(prefix, count)

@@ -6,6 +6,7 @@ with 1 if anything has not converged afterwards.
 """
 
 import argparse
+import math
 import random
 import sys
 import time
@@ -37,7 +38,10 @@ from tests.e2e.world import (
 WRITERS: Final = 4
 #: A worker whose writes of the ledger fail for good keeps the lease of its key until it runs out; the second
 #: function's is the longest here, in seconds.
-QUIET: Final = 400.0
+QUIET: Final = 1200.0
+
+#: How long S3 may take to tell of a change, in seconds.
+LAST_EVENTS: Final = 30.0
 
 #: What makes a version visible or removes one. The SDK repeats none of the first three.
 VISIBLE: Final = ("CopyObject", "DeleteObject", "CompleteMultipartUpload", "DeleteObjectVersion")
@@ -90,8 +94,8 @@ def _told(counted: Counter[Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``rate`` is how many changes a second there are, over all keys; ``faults`` and ``crashes`` are shares,
-    as in ``weather``."""
+    """There are as many changes, over all keys, as ``rate`` in each of the ``seconds``, however long they
+    take; ``faults`` and ``crashes`` are shares, as in ``weather``."""
 
     keys: int
     seconds: float
@@ -124,6 +128,7 @@ class Storm:
             for (fault, _), count in (self.proxy.done - done).items():
                 self.report.faults[fault] += count
             wait_until(self._is_quiet, "everything is done", QUIET)
+            self._is_told_of()
         self.report.unquiet = time.monotonic() - changed
         self.report.by_events = self._differences()
         for key in self.keys:
@@ -132,10 +137,10 @@ class Storm:
         return self.report
 
     def _change(self) -> None:
-        until = time.monotonic() + self.plan.seconds
+        changes = math.ceil(self.plan.rate * self.plan.seconds / WRITERS)
         with ThreadPoolExecutor(WRITERS) as threads:
             writers = [
-                threads.submit(Writer(self, random.Random(f"{self.plan.seed}/{number}")).write, until)
+                threads.submit(Writer(self, random.Random(f"{self.plan.seed}/{number}")).write, changes)
                 for number in range(WRITERS)
             ]
         for writer in writers:
@@ -151,6 +156,13 @@ class Storm:
             if any(row.due is not None for row in self.world.rows(PROXIED_REPLICAS, key).values()):
                 return False
         return True
+
+    def _is_told_of(self) -> None:
+        """S3 may tell of the last changes when all others have been dealt with. What still differs after this
+        is not for want of an event."""
+        until = time.monotonic() + LAST_EVENTS
+        while time.monotonic() < until and (self._differences() or not self._is_quiet()):
+            time.sleep(0.2)
 
     def _differences(self) -> list[str]:
         parked = [
@@ -183,9 +195,9 @@ class Writer:
             self.tag: 4,
         }
 
-    def write(self, until: float) -> Counter[str]:
+    def write(self, changes: int) -> Counter[str]:
         done: Counter[str] = Counter()
-        while time.monotonic() < until:
+        for _ in range(changes):
             [change] = self.dice.choices([*self.choices], [*self.choices.values()])
             try:
                 if change(self.dice.choice(self.keys)):

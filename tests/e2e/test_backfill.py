@@ -99,6 +99,8 @@ def test_everything_that_was_there_arrives_while_others_write(filled: World) -> 
     assert told["statuses"]["FAILED"] == told["statuses"]["PENDING"] == 0
 
     wait_until(lambda: not unexplained(filled), "both sides are equal", LONG)
+    # A replica is there before it is recorded.
+    filled.becomes_quiet()
     for key in random.Random(6).sample(keys, 20):
         assert differences(filled, REPLICAS, key, version_deletes=False) == []
 
@@ -109,10 +111,9 @@ def test_everything_that_was_there_arrives_while_others_write(filled: World) -> 
 def test_a_run_that_is_killed_again_and_again_ends_right(filled: World) -> None:
     """Stopped at a random moment ten times; nothing is copied twice."""
     chance, states = random.Random(7), filled.client("stepfunctions")
-    with withheld(filled):
-        keys = [f"killed/{number:03}" for number in range(300)]
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda key: [filled.put(key, b"1"), filled.put(key, b"2")], keys))
+    keys = [f"killed/{number:03}" for number in range(300)]
+    with withheld(filled, "killed/", 2 * len(keys)), ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: [filled.put(key, b"1"), filled.put(key, b"2")], keys))
     for attempt in range(10):
         execution = start(filled, "killed", f"killed-{attempt}", Prefix="killed/")
         time.sleep(chance.uniform(0.1, 2.5))
@@ -132,7 +133,7 @@ def test_a_run_that_is_killed_again_and_again_ends_right(filled: World) -> None:
 def test_what_only_its_owner_can_read_is_skipped(filled: World) -> None:
     """SSE-C: the embedded AWS refuses to show such an object without its key, as S3 does."""
     own: Any = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
-    with withheld(filled):
+    with withheld(filled, "owned/", 2):
         filled.put("owned/secret", b"content", **own)
         filled.put("owned/plain", b"content")
     for job in ("owned", "owned-again"):
@@ -149,10 +150,11 @@ def test_what_events_missed_is_found_and_brought_over(filled: World) -> None:
     for number, key in enumerate(keys):
         if number % 10:
             filled.put(key, b"content")
-    with withheld(filled):
+    wait_until(lambda: len(histories(filled, REPLICAS, "lossy/")) == 90, "the others have arrived")
+    filled.becomes_quiet()
+    with withheld(filled, "lossy/", 10):
         for key in keys[::10]:
             filled.put(key, b"content")
-    wait_until(lambda: len(histories(filled, REPLICAS, "lossy/")) == 90, "the others have arrived")
 
     end(filled, start(filled, "lossy", Kind="reconcile", Prefix="lossy/"))
 

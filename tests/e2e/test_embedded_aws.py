@@ -224,7 +224,7 @@ def test_changed_retentions_and_annotations_are_announced_without_a_sequencer(wo
     announced("ObjectAnnotation:Put")
     world.s3.delete_object_annotation(**named, AnnotationName="caption")
     announced("ObjectAnnotation:Delete")
-    until = datetime.now(UTC) + timedelta(seconds=5)
+    until = datetime.now(UTC) + timedelta(days=1)
     world.s3.put_object_retention(**named, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
     announced("ObjectRetention:Put")
 

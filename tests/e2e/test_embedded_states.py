@@ -93,7 +93,6 @@ def test_a_map_begins_as_many_children_at_once_as_its_input_says(world: World) -
 def test_an_execution_that_is_stopped_ends_with_all_it_has_begun(world: World) -> None:
     bucket = f"states-{world.name}"
     world.make_bucket(bucket)
-    world.s3.put_object(Bucket=bucket, Key="original")
     work = distributed(
         "Rest",
         {"MaxConcurrency": 1, "ToleratedFailurePercentage": 100.0},
@@ -101,20 +100,36 @@ def test_an_execution_that_is_stopped_ends_with_all_it_has_begun(world: World) -
         Copy={
             "Type": "Task",
             "Resource": "arn:aws:states:::aws-sdk:s3:copyObject",
-            "Parameters": {"Bucket": bucket, "Key.$": "$", "CopySource": f"{bucket}/original"},
+            "Parameters": {
+                "Bucket": bucket,
+                "Key.$": "$",
+                "CopySource.$": f"States.Format('{bucket}/original-{{}}', $)",
+            },
             "TimeoutSeconds": 60,
+            "Retry": [
+                {
+                    "ErrorEquals": ["S3.NoSuchKeyException"],
+                    "IntervalSeconds": 1,
+                    "BackoffRate": 1.0,
+                    "MaxAttempts": 1000,
+                }
+            ],
             "End": True,
         },
     )
     machine = Machine(world, "Work", Work=work)
 
     def made() -> set[str]:
-        listed = world.s3.list_objects_v2(Bucket=bucket)["Contents"]
-        return {entry["Key"] for entry in listed} - {"original"}
+        listed = world.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+        return {entry["Key"] for entry in listed if not entry["Key"].startswith("original")}
 
+    world.s3.put_object(Bucket=bucket, Key="original-a")
     execution = machine.start({"items": ["a", "b", "c"]})
     wait_until(made, "the first child has ended")
     machine.states.stop_execution(executionArn=execution)
+    # Until now the second child could not have ended, however much time it had.
+    for name in ("b", "c"):
+        world.s3.put_object(Bucket=bucket, Key=f"original-{name}")
     time.sleep(2.5)
     assert made() == {"a"}
     assert machine.ended(execution)["status"] == "ABORTED"

@@ -182,7 +182,7 @@ def test_where_both_serve_a_pair_the_second_replica_is_told_of_and_kept(world: W
 def test_what_amazon_left_undone_is_brought_over(world: World) -> None:
     """Versions from before the native rules, below what they replicated."""
     key = "older/key"
-    with withheld(world):
+    with withheld(world, "older/", 2):
         older = world.put(key, b"older")
         let_amazon_replicate(world)
         newer = world.put(key, b"newer")

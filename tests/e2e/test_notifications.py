@@ -212,13 +212,18 @@ def test_nothing_is_missed_while_the_way_is_changed(world: World, theirs: Theirs
         there = World(stack.deployed())
         with writing(lambda number: there.put(f"moving/{number}", b"x")) as written:
             for source in ("EventBridge", "Notification"):
-                before = len(written)
-                stack.update(EventSource=source).deployed()
-                assert len(written) > before, "something was written while the way was changed"
+                changing = stack.update(EventSource=source)
+                more_is_written(written)
+                changing.deployed()
         for number, version in enumerate(written):
             there.arrives(theirs.replicas, f"moving/{number}", version)
             assert len(world.versions(theirs.replicas, f"moving/{number}")) == 1
         there.becomes_quiet()
+
+
+def more_is_written(written: list[str]) -> None:
+    before = len(written)
+    wait_until(lambda: len(written) > before, "another object has been written")
 
 
 @contextmanager

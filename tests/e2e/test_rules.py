@@ -61,7 +61,10 @@ def test_the_stronger_of_two_rules_names_the_storage_class(world: World) -> None
 def test_a_rule_says_nothing_about_what_was_written_before_it_was_enabled(world: World) -> None:
     """Scenarios 13 and 26."""
     key = world.folder("off") + "object"
-    world.put(key, b"before")
+    with world.notifications_held_back() as take:
+        world.put(key, b"before")
+        [record] = take(world.folder("off"), 1)
+    world.send(record)
     world.becomes_quiet()
     assert not world.rows(NEAR, key)
     with world.also(rule(world.folder("off"), NEAR)):

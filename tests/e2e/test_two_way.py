@@ -169,6 +169,9 @@ def test_many_changes_on_both_sides_at_once_go_over_once(sites: Sites) -> None:
 
     with ThreadPoolExecutor(2) as threads:
         at_a, at_b = threads.map(change, (sites.a, sites.b))
+    for key in keys:
+        is_known(sites.a, B, key, at_a[key])
+        is_known(sites.b, A, key, at_b[key])
     sites.become_quiet()
     for key in keys:
         of_a, of_b = sites.a.rows(B, key), sites.b.rows(A, key)
@@ -180,6 +183,11 @@ def test_many_changes_on_both_sides_at_once_go_over_once(sites: Sites) -> None:
             Status.COMPLETED,
             Status.SUPERSEDED,
         }
+
+
+def is_known(world: World, destination: str, key: str, versions: set[str]) -> None:
+    """S3 may tell of the last of them when all others have been dealt with."""
+    wait_until(lambda: versions <= world.rows(destination, key).keys(), f"S3 has told of all of {key!r}")
 
 
 def test_a_deleted_version_goes_on_the_other_side_and_nothing_comes_back(sites: Sites) -> None:

@@ -49,9 +49,12 @@ PROXIED_PARAMETERS: Final = {"LeaseGraceSeconds": "1", "RetryMaximumAttempts": "
 #: More deletes of versions than any test makes.
 MANY: Final = 1_000_000
 
-#: What the stack is deployed with; the embedded AWS needs about a tenth of it.
+#: What the stack is deployed with.
 CACHE_SECONDS: Final = 2
-PATIENCE: Final = 30.0
+
+#: How long a test waits for what has to come, in seconds. It takes a moment, or six minutes if the function
+#: that had its message was ended; what has not come after this is not slow, but does not come.
+PATIENCE: Final = 600.0
 
 T = TypeVar("T")
 Record = dict[str, Any]
@@ -189,7 +192,8 @@ class World:
             config=Config(
                 proxies={},
                 max_pool_connections=32,
-                read_timeout=120,
+                # Longer than any function may run: a request that is given up is sent again.
+                read_timeout=900,
                 # What the user did not ask for must not be in the source.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
@@ -412,7 +416,8 @@ class World:
             messages = self.sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=10,
-                VisibilityTimeout=60,
+                # None comes twice, however long it takes to receive them all.
+                VisibilityTimeout=600,
                 MessageAttributeNames=["All"],
             ).get("Messages", [])
             yield from messages
@@ -508,7 +513,7 @@ class World:
             env={**environment, **self.stack.environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -521,8 +526,9 @@ class World:
             Key=self.stack.outputs["ConfigurationUri"].rpartition("/")[2],
             Body=json.dumps(configuration(rules)).encode(),
         )
-        # No function keeps the one before for longer; nothing tells when the last has let go of it.
-        time.sleep(CACHE_SECONDS)
+        # No function keeps the one before for longer; nothing tells when the last has let go of it. One that
+        # was reading it just then counts from the end of that.
+        time.sleep(CACHE_SECONDS + 1)
 
     @contextmanager
     def also(self, *rules: Rule) -> Iterator[None]:

@@ -1,5 +1,6 @@
-"""Time, made to pass: what is due is swept."""
+"""Time, made to pass: what is due is swept. And made to stand still."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,17 @@ def make_all_due(world: World) -> None:
             if row and "due" in row["M"]:
                 row["M"]["due"] = {"N": "1"}
         world.dynamodb.put_item(TableName=TABLE, Item=item)
+
+
+def sleep_until(moment: float | None) -> None:
+    """The clock of the functions says so then, too: it and the one that sleeps need not go alike."""
+    while (left := (moment or 0.0) - time.time()) > 0:
+        time.sleep(left)
+
+
+def stay_within_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deletes of versions are counted by the hour; no other one begins."""
+    monkeypatch.setattr("s3replicator.adapters.ledger.hour_of", lambda _moment: "2027-01-15T08")
 
 
 def let_leases_run_out(world: World, monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:

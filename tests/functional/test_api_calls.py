@@ -4,7 +4,6 @@ The other half of the bargain is here too: the permissions of the template are h
 calls, both ways.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests.functional.faults import Fault, faults
+from tests.functional.passing_time import sleep_until
 from tests.functional.recorder import Recording
 from tests.functional.world import ONE, World
 
@@ -155,7 +155,7 @@ def answer_lost(world: World) -> Recording:
 def swept(world: World) -> Recording:
     with faults(Fault("HeadObject", status=503, code="SlowDown", times=9)):
         world.deliver(world.put("key"))
-    time.sleep(max(0, (world.ledger_head("key").due() or 0) - time.time()))
+    sleep_until(world.ledger_head("key").due())
     return world.invoke({"sweep": True}, to="retry")
 
 

@@ -744,7 +744,12 @@ def users_configurations(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(users_configurations(), st.lists(st.sampled_from(EventSource), min_size=1, max_size=3))
 def test_created_updated_and_deleted_a_stack_leaves_everything_as_it_was(
     world: World, theirs: dict[str, Any], ways: list[EventSource]

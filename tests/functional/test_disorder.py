@@ -10,6 +10,7 @@ from s3replicator.adapters.runtime import SystemClock
 from s3replicator.decisions.ledger import Intent, Lease, LedgerKey, OrderFacts
 from s3replicator.decisions.versions import Kind
 from tests.functional.faults import Fault, faults
+from tests.functional.passing_time import sleep_until
 from tests.functional.world import ONE, SOURCE, Event, World
 
 
@@ -261,7 +262,7 @@ def test_a_large_copy_interrupted_by_an_outage_is_resumed(one: World, small_part
     row = one.row("large")
     assert (row.status, row.reason) == ("PENDING", "Throttled")
     assert row.upload is not None
-    time.sleep(max(0, (row.due or 0) - time.time()))
+    sleep_until(row.due)
 
     one.sweep()
     one.drain()
@@ -287,7 +288,7 @@ def test_a_200_with_an_error_inside_is_no_success(one: World, small_parts: int) 
         one.drain()
     row = one.row("large")
     assert row.status == "PENDING"
-    time.sleep(max(0, (row.due or 0) - time.time()))
+    sleep_until(row.due)
     one.sweep()
     one.drain()
 
@@ -359,7 +360,7 @@ def test_a_source_that_is_replaced_while_its_parts_are_copied_is_copied_anew(
         one.deliver(*one.take("large"), to="replicate_large")
     row = one.row("large")
     assert (row.status, one.versions("large")) == ("PENDING", [])
-    time.sleep(max(0, (row.due or 0) - time.time()))
+    sleep_until(row.due)
     one.sweep()
     one.drain()
 

@@ -1,12 +1,12 @@
 """What an operator sees of each class of failure, and what cures it."""
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from tests.functional.faults import Fault, faults, to_bucket
+from tests.functional.passing_time import sleep_until
 from tests.functional.world import ONE, TWO, World
 
 
@@ -122,7 +122,7 @@ def test_an_outage_waits_in_the_ledger_and_heals_by_the_sweep(one: World) -> Non
     assert (row.status, row.reason, row.attempts) == ("PENDING", "Throttled", 1)
     assert row.due is not None
     assert one.parked() == []
-    time.sleep(max(0, row.due - time.time()))
+    sleep_until(row.due)
     one.sweep()
     one.drain()
 
@@ -134,7 +134,7 @@ def test_an_outage_waits_in_the_ledger_and_heals_by_the_sweep(one: World) -> Non
 def test_a_key_is_not_swept_twice_while_its_message_is_under_way(one: World) -> None:
     with faults(Fault("HeadObject", status=503, code="SlowDown", times=9)):
         one.deliver(one.put("key"))
-    time.sleep(max(0, (one.row("key").due or 0) - time.time()))
+    sleep_until(one.row("key").due)
     one.sweep()
     one.sweep()
 
@@ -150,7 +150,7 @@ def test_what_no_retry_cures_is_parked_in_the_end(one: World) -> None:
             row = one.row("key")
             assert (row.status, row.attempts) == ("PENDING", attempt - 1)
             assert one.parked() == []
-            time.sleep(max(0, (row.due or 0) - time.time()))
+            sleep_until(row.due)
             one.sweep()
             one.drain()
 
@@ -206,7 +206,7 @@ def test_a_rule_disabled_between_failure_and_retry_closes_the_row(one: World) ->
         one.deliver(one.put("key"))
     one.rules({"Status": "Disabled"})
     one.settings()
-    time.sleep(max(0, (one.row("key").due or 0) - time.time()))
+    sleep_until(one.row("key").due)
     one.sweep()
     one.drain()
 

@@ -249,6 +249,8 @@ def test_many_keys_deleted_at_once_are_all_hidden(world: World) -> None:
 
 def test_a_version_delete_leaves_the_replica(world: World) -> None:
     """D61."""
+    # The rules are not read anew between the two events, however far apart they are.
+    world.settings(CONFIGURATION_CACHE_SECONDS="3600")
     put = world.put("key")
     world.deliver(put)
     world.purge(put)

@@ -9,7 +9,7 @@ requests that name one; and it takes a copy whose precondition does not hold.
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -90,8 +90,9 @@ def buckets() -> Iterator[Buckets]:
 
 
 def soon() -> float:
-    """The end of a retention, in seconds since the epoch."""
-    return round(datetime.now(UTC).timestamp() + 3600)
+    """The end of a retention, in seconds since the epoch. Some are made before the first test begins, and
+    have to outlast all of them."""
+    return round((datetime.now(UTC) + timedelta(days=30)).timestamp())
 
 
 def refused(error: pytest.ExceptionInfo[ReplicationError]) -> tuple[type[ReplicationError], Reason]:

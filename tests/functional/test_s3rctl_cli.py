@@ -185,7 +185,7 @@ def run(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Compl
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -221,7 +221,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure_to_tell_of(tmp_path: Path) 
         input=f'{{"Rules":[{rules}]}}',
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ended.stderr == ""

@@ -10,6 +10,7 @@ from s3replicator.decisions.ledger import Lease, LedgerKey, source_name
 from s3replicator.decisions.versions import VersionRef
 from s3replicator.usecases import settle_request
 from tests.functional.faults import Fault, faults, to_bucket
+from tests.functional.passing_time import stay_within_the_hour
 from tests.functional.s3rctl_tool import (
     Answer,
     Event,
@@ -155,7 +156,10 @@ def test_purge_removes_nothing_where_the_rule_does_not_replicate_version_deletes
     assert world.versions("key") == ["content"]
 
 
-def test_what_the_breaker_holds_back_remains(world: World, s3rctl: Tool) -> None:
+def test_what_the_breaker_holds_back_remains(
+    world: World, s3rctl: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stay_within_the_hour(monkeypatch)
     world.rules({"Extensions": {"VersionDeletes": {"Status": "Enabled", "MaxPerHour": 1}}})
     events = [world.put("key", b"1"), world.put("key", b"2"), world.put("key", b"3")]
     world.deliver(*events)

@@ -7,6 +7,7 @@ import pytest
 
 from s3replicator.decisions.ledger import LedgerKey
 from tests.functional.faults import Fault, faults, to_bucket
+from tests.functional.passing_time import stay_within_the_hour
 from tests.functional.world import ONE, SOURCE, Event, World
 
 MARKERS = {"DeleteMarkerReplication": {"Status": "Enabled"}}
@@ -195,8 +196,11 @@ def test_a_locked_replica_is_refused_once_with_its_reason(one: World) -> None:
     assert one.rows("key")[1].reason is None
 
 
-def test_too_many_deletes_open_the_breaker_until_an_operator_closes_it(world: World) -> None:
+def test_too_many_deletes_open_the_breaker_until_an_operator_closes_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """D77."""
+    stay_within_the_hour(monkeypatch)
     world.rules(deletes(limit=2))
     puts = [world.put(f"key{number}") for number in range(4)]
     deliver(world, *puts)
@@ -219,7 +223,10 @@ def test_too_many_deletes_open_the_breaker_until_an_operator_closes_it(world: Wo
         assert world.versions(f"key{number}") == []
 
 
-def test_new_versions_of_a_key_whose_deletes_are_halted_arrive(world: World) -> None:
+def test_new_versions_of_a_key_whose_deletes_are_halted_arrive(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stay_within_the_hour(monkeypatch)
     world.rules(deletes(limit=1))
     first, other = world.put("other"), world.put("key", b"old")
     deliver(world, first, other)

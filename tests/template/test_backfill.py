@@ -268,7 +268,7 @@ class Runner:
         arn = self.states.start_execution(stateMachineArn=self.machine, name=name, input=json.dumps(given))[
             "executionArn"
         ]
-        until = time.monotonic() + 20
+        until = time.monotonic() + 300
         while (told := self.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             assert time.monotonic() < until, self.states.get_execution_history(executionArn=arn)["events"][
                 -3:

@@ -1,10 +1,18 @@
 """Unit tests are pure: whoever opens a socket in one has not written a unit test."""
 
-import pytest
-from hypothesis import settings
+import os
 
-# A slow machine is not a failure.
-settings.register_profile("unit", deadline=None)
+import pytest
+from hypothesis import HealthCheck, settings
+
+# To be slow is not to fail; and every run has the same examples, but for HYPOTHESIS_PROFILE=night, which
+# looks for others.
+settings.register_profile(
+    "unit",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("HYPOTHESIS_PROFILE") != "night",
+)
 settings.load_profile("unit")
 
 

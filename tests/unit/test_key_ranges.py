@@ -196,9 +196,10 @@ def test_many_rules_that_stand_in_each_others_way_are_judged_in_time() -> None:
     for number in range(1, 1000):
         prefix = f"{number}/"
         rules.append(rule(number, Filter(prefix), KeyTransform(prefix, f"{prefix}moved/")))
-    before = time.monotonic()
+    before = time.thread_time()
     assert not collide(*rules)
-    assert time.monotonic() - before < 10
+    # Half a second's work; of every pair of rules with every other rule it would be many minutes'.
+    assert time.thread_time() - before < 60
 
 
 # -- held against all keys there are
