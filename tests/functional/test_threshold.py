@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from s3replicator.adapters.event_bus import EventBus
+from s3replicator.adapters.runtime import SystemClock
 from s3replicator.decisions.announcements import Announcement
 from s3replicator.decisions.announcements import Event as Told
 from s3replicator.decisions.failures import RetryableError
@@ -210,10 +211,14 @@ def test_what_a_job_brings_is_never_late(world: World, listener: Listener, small
     assert listener.names() == []
 
 
-def test_a_replica_that_is_restored_is_not_late(world: World, listener: Listener) -> None:
-    world.deliver(aged(world.put("key"), minutes=14.9))
+def test_a_replica_that_is_restored_is_not_late(
+    world: World, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deliver(world.put("key"))
     assert listener.names() == []
     world.s3.delete_object(Bucket=ONE, Key="key", VersionId=world.row("key").replica)
+    now = SystemClock.now
+    monkeypatch.setattr(SystemClock, "now", lambda clock: now(clock) + 3600)
     world.settle("key", restoreLost=True)
     let_time_pass(world)
     assert world.versions("key") == ["content"]
