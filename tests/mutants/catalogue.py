@@ -108,8 +108,8 @@ MUTANTS: Final = (
         "the intent carries what orders its version",
         Edit(
             "usecases/work.py",
-            "            order=self.order,\n            unstamped_size",
-            "            order=OrderFacts(None, 0.0),\n            unstamped_size",
+            "kind=self.kind, at=at, order=self.order)",
+            "kind=self.kind, at=at, order=OrderFacts(None, 0.0))",
         ),
     ),
     _mutant(
@@ -148,16 +148,26 @@ MUTANTS: Final = (
     _mutant(
         "marker-adopted-anywhere",
         "a marker is adopted only from above everything the ledger knows",
-        Edit("usecases/leased_key.py", "if version.version_id in above and (", "if ("),
+        Edit("usecases/leased_key.py", "if version.version_id in above and _may", "if _may"),
     ),
     _mutant(
         "adopted-whatever-its-size",
         "a replica without a stamp is adopted only if it has the size of its version",
         Edit(
             "usecases/leased_key.py",
-            "intent.unstamped_size is None or version.size == intent.unstamped_size",
-            "intent.unstamped_size is None or version.size > 0",
+            "return size in (None, version.size) and etag in (None, version.etag)",
+            "return True",
         ),
+    ),
+    _mutant(
+        "adopted-whatever-it-holds",
+        "nor if its ETag shows that it holds something else",
+        Edit("usecases/leased_key.py", "and etag in (None, version.etag)", ""),
+    ),
+    _mutant(
+        "left-out-and-adopted",
+        "a marker that was left out is not found in what others have written",
+        Edit("decisions/recollection.py", "if listed.version_id not in self.rows]", "]"),
     ),
     _mutant(
         "marker-adopted-from-before",

@@ -89,6 +89,7 @@ intents = st.builds(
     at=times,
     order=orders,
     unstamped_size=st.none() | st.integers(0, 2**40),
+    unstamped_etag=st.none() | st.just('"5d41402abc4b2a76b9719d911017c592"'),
 )
 heads = st.builds(
     Head,

@@ -291,6 +291,45 @@ def test_what_has_another_size_is_not_ours() -> None:
     assert [row.replica for row in stage.rows()] == [stage.replicas()[0].version_id]
 
 
+def test_what_holds_something_else_is_not_ours() -> None:
+    """It has the size of what was to be copied, and came in the same moment."""
+    stage = Stage.of()
+    stage.dies_before(stage.take(stage.put(crowded=True)), "copy")
+    stage.world.put_foreign(KEY)
+    stage.comes_to_rest()
+    assert [version.truth.ours for version in stage.replicas()] == [True, False]
+    assert [row.replica for row in stage.rows()] == [stage.replicas()[0].version_id]
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_what_others_have_marked_is_not_taken_for_what_was_left_out(restored: bool) -> None:
+    """Settling by hand twice does nothing the second time."""
+    stage = Stage.of(late=LateVersions.SKIP)
+    mark, put = stage.mark(), stage.put()
+    stage.deliver(put)
+    stage.world.mark_foreign(KEY)
+    stage.deliver(mark)
+    stage.comes_to_rest()
+    for _ in range(2):
+        stage.settle(restore_lost=restored)
+    late = stage.rows()[1]
+    assert (late.status, late.replica) == (Status.SUPERSEDED, None)
+
+
+def test_what_others_have_marked_is_not_taken_for_what_they_removed() -> None:
+    stage = Stage.of()
+    stage.deliver(stage.mark())
+    stage.world.mark_foreign(KEY)
+    stage.remove_foreign(1)
+    lost = stage.mark()
+    stage.world.lose(lost)
+    for _ in range(2):
+        stage.settle()
+    newest, removed = stage.rows()
+    assert newest.live
+    assert removed.lost
+
+
 def test_a_marker_is_ours_though_its_clock_is_behind() -> None:
     """S3 tells whole seconds only."""
     stage = Stage.of()

@@ -112,6 +112,7 @@ def intent_value(intent: Intent) -> Item:
         "kind": intent.kind,
         "at": intent.at,
         "size": intent.unstamped_size,
+        "etag": intent.unstamped_etag,
         **_order_value(intent.order),
     }
     return _present(value)
@@ -244,6 +245,7 @@ def _read_intent(value: Item | None) -> Intent | None:
         at=float(value["at"]),
         order=_read_order(value),
         unstamped_size=int(size) if size is not None else None,
+        unstamped_etag=value.get("etag"),
     )
 
 

@@ -80,7 +80,7 @@ class Intent:
     """The visible write that has been announced and not yet accounted for; ``at`` is when.
 
     ``unstamped_size`` is the size in bytes of a replica that has no room for a stamp, and can be recognised
-    by its place, size and time only.
+    by its place, size and time only; and by ``unstamped_etag``, where its ETag can be foretold.
     """
 
     nonce: str
@@ -89,6 +89,7 @@ class Intent:
     at: float
     order: OrderFacts
     unstamped_size: int | None = None
+    unstamped_etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

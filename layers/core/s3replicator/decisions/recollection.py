@@ -64,8 +64,9 @@ class _Recollection:
             self._adopt(source, replica, found.nonce)
 
     def markers(self) -> None:
-        """Between two replicas that are known, as many unknown markers as the source has there: those are
-        they. Where the numbers differ, nobody can say which is which."""
+        """Between two replicas that are known, as many unknown markers as the source has there without a row:
+        those are they. Where the numbers differ, nobody can say which is which; and a row without a replica
+        says why it has none."""
         known = {
             row.replica: vid
             for vid, row in self.rows.items()
@@ -76,14 +77,10 @@ class _Recollection:
         for bounds, markers in _gaps(self.sides.destination, known):
             ours = [listed for listed in markers if listed.version_id not in of_ids]
             theirs = next((found for between, found in source if between == bounds), [])
-            missing = [listed for listed in theirs if not self._has_replica(listed.version_id)]
+            missing = [listed for listed in theirs if listed.version_id not in self.rows]
             if len(ours) == len(missing):
                 for replica, listed in zip(ours, missing, strict=True):
                     self._adopt(listed, replica, None)
-
-    def _has_replica(self, version_id: str) -> bool:
-        row = self.rows.get(version_id)
-        return row is not None and row.replica in self._here
 
     def _adopt(self, source: ListedVersion, replica: ListedVersion, nonce: str | None) -> None:
         old = self.rows.get(source.version_id)

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from s3replicator.decisions.configuration import Destination, Rule
 from s3replicator.decisions.failures import NotEligible, Reason
+from s3replicator.decisions.plan import is_large
 from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
 from s3replicator.decisions.versions import (
     Checksum,
@@ -183,6 +184,13 @@ def expected_upload_checksum(source: SourceObject) -> Checksum | None:
     if checksum and checksum.full_object and _is_full_object_upload(checksum):
         return checksum
     return None
+
+
+def foretold_etag(source: SourceObject) -> str | None:
+    """The ETag that a single copy of it will have; None if that cannot be told: an upload, or what is copied
+    part by part, or what is not encrypted as its replica certainly will be."""
+    is_plain = source.encryption == "AES256" and not source.multipart and not is_large(source.size)
+    return source.etag if is_plain else None
 
 
 def is_proven(source: SourceObject, published: Published) -> bool:

@@ -322,9 +322,7 @@ class LeasedKey:
         # Nothing in the version says whose it is: what came after all that we know of may be ours.
         above = _above(listed, known)
         for version in unknown:
-            if version.version_id in above and (
-                intent.unstamped_size is None or version.size == intent.unstamped_size
-            ):
+            if version.version_id in above and _may_be_of(version, intent):
                 return version, True
         return None
 
@@ -344,6 +342,12 @@ def retired(row: Row) -> Row:
     if row.doubt:
         return replace(row, replica=None, stray=(*row.stray, row.replica))
     return replace(row, replica=None, left=(*row.left, row.replica))
+
+
+def _may_be_of(version: ListedVersion, intent: Intent) -> bool:
+    """Whether a version without a stamp can be what the intent made, as far as the list tells."""
+    size, etag = intent.unstamped_size, intent.unstamped_etag
+    return size in (None, version.size) and etag in (None, version.etag)
 
 
 def _above(listed: Sequence[ListedVersion], known: set[str]) -> set[str]:

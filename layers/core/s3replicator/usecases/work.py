@@ -16,6 +16,7 @@ from s3replicator.decisions.failures import ReplicationError
 from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
+from s3replicator.decisions.replica import foretold_etag
 from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
 from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, is_null
 
@@ -87,23 +88,17 @@ class Work:
         return OrderFacts(sequencer, self.source.last_modified, multipart=self.source.multipart)
 
     def intent(self, nonce: str, at: float) -> Intent:
-        return Intent(
-            nonce=nonce,
-            version_id=self.version_id,
-            kind=self.kind,
-            at=at,
-            order=self.order,
-            unstamped_size=None if self._has_stamp(nonce) else self.size,
-        )
+        intent = Intent(nonce=nonce, version_id=self.version_id, kind=self.kind, at=at, order=self.order)
+        if not isinstance(self.source, SourceObject) or self._has_stamp(self.source, nonce):
+            return intent
+        return replace(intent, unstamped_size=self.size, unstamped_etag=foretold_etag(self.source))
 
     def stamp(self, nonce: str) -> Stamp:
         return Stamp.of(self.change.ref, nonce, self.destination, self.key.key)
 
-    def _has_stamp(self, nonce: str) -> bool:
-        if not isinstance(self.source, SourceObject):
-            return False
-        metadata = without_stamp(self.source.metadata)
-        return not self.source.missing_metadata and has_room(metadata, self.stamp(nonce))
+    def _has_stamp(self, source: SourceObject, nonce: str) -> bool:
+        metadata = without_stamp(source.metadata)
+        return not source.missing_metadata and has_room(metadata, self.stamp(nonce))
 
     def row(self, status: Status, old: Row | None = None) -> Row:
         """A row for this version; what an earlier attempt left at the destination is kept in it, and what
