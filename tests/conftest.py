@@ -2,23 +2,19 @@
 
 import json
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import JSONFileLoader
+
+from tests.botocore_once import made_once
 
 ROOT = Path(__file__).parents[1]
 
-# Each mocked world has its own session, and each session would read Amazon's models from disk again.
-_read = cache(JSONFileLoader().load_file)
-
 
 @pytest.fixture(autouse=True, scope="session")
-def models_are_read_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", lambda _self, path: _read(path))
+def clients_share_what_never_changes() -> Iterator[None]:
+    with made_once():
         yield
 
 

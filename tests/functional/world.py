@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 from urllib.parse import quote_plus
 
@@ -29,6 +30,7 @@ from s3replicator.decisions.ledger import Head, LedgerKey, Row
 from s3replicator.decisions.replication_document import default_document
 from s3replicator.usecases.check_request import CheckRequest
 from tests.functional.moto_annotations import annotate_as_s3_does
+from tests.functional.moto_furniture import Furniture, put_aside, set_up
 from tests.functional.moto_notifications import notify_as_s3_does
 from tests.functional.recorder import ApiCall, Recording, recording
 
@@ -90,6 +92,44 @@ class _Function:
         return answer
 
 
+@cache
+def _furniture() -> Furniture:
+    """What is in each world from the start: its buckets and its ledger."""
+    s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
+    for name in (SOURCE, CONTROL, *DESTINATIONS):
+        region = DESTINATIONS.get(name, "us-east-1")
+        where: Any = (
+            {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        )
+        s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True, **where)
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    dynamodb.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+            {"AttributeName": "open", "AttributeType": "S"},
+            {"AttributeName": "due", "AttributeType": "N"},
+        ],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": INDEX,
+                "KeySchema": [
+                    {"AttributeName": "open", "KeyType": "HASH"},
+                    {"AttributeName": "due", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    return put_aside()
+
+
 @dataclass
 class World:
     monkeypatch: pytest.MonkeyPatch
@@ -106,8 +146,7 @@ class World:
         annotate_as_s3_does(self.monkeypatch)
         notify_as_s3_does(self.monkeypatch)
         self.s3, self.sqs, self.dynamodb = (boto3.client(name) for name in ("s3", "sqs", "dynamodb"))
-        self._make_buckets()
-        self._make_table()
+        set_up(_furniture())
         self.ledger = DynamoLedger(self.dynamodb, TABLE)
         self.queues = {
             name: self.sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -140,39 +179,6 @@ class World:
             self.monkeypatch.setenv(name, value)
         for app in HANDLERS.values():
             app.function.cache_clear()
-
-    def _make_buckets(self) -> None:
-        for name in (SOURCE, CONTROL, *DESTINATIONS):
-            region = DESTINATIONS.get(name, "us-east-1")
-            where = (
-                {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-            )
-            self.s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True, **where)
-            self.s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-
-    def _make_table(self) -> None:
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": kind}
-                for name, kind in (("pk", "S"), ("sk", "S"), ("open", "S"), ("due", "N"))
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": INDEX,
-                    "KeySchema": [
-                        {"AttributeName": "open", "KeyType": "HASH"},
-                        {"AttributeName": "due", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
 
     # -- the operator
 
