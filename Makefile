@@ -35,10 +35,11 @@ lint: setup ## Style, import directions, template
 types: setup ## mypy --strict over code and tests
 	$(BIN)/mypy
 
-# The tests of the deployed stack mostly wait: the others run meanwhile.
+# The tests of the deployed stack mostly wait: the others run meanwhile, in two processes. A process that
+# has run out of tests takes over some of the other's.
 test: setup ## Every test, those of the deployed stack included
 	@$(BIN)/pytest tests/e2e > .local/e2e.log 2>&1 & deployed=$$!; trap "kill $$deployed" INT TERM; \
-	$(BIN)/pytest --ignore tests/e2e; others=$$?; \
+	$(BIN)/pytest --ignore tests/e2e --numprocesses 2 --dist worksteal; others=$$?; \
 	echo "The tests of the deployed stack:"; wait $$deployed; status=$$?; cat .local/e2e.log; \
 	exit $$((others ? others : status))
 

@@ -278,7 +278,7 @@ def test_where_acls_are_disabled_nothing_happens(buckets: Buckets) -> None:
 @pytest.mark.parametrize(
     "lock",
     [Lock("GOVERNANCE", soon()), Lock("COMPLIANCE", soon(), "ON"), Lock(legal_hold="ON"), Lock()],
-    ids=str,
+    ids=["governance", "compliance and legal hold", "legal hold", "none"],
 )
 def test_a_lock_is_set_as_far_as_it_is_given(buckets: Buckets, lock: Lock) -> None:
     replica, other = buckets.put(b"1"), buckets.put(b"2")
