@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,14 +29,21 @@ class SystemDice:
 
 
 class Threads:
-    """``workers`` requests at a time; they wait for S3, not for the processor."""
+    """``workers`` requests at a time; they wait for S3, not for the processor.
+
+    What one of these threads asks to be done in parallel it does itself, one after the other: if it waited for
+    the others, which may be waiting for it, nothing would go on.
+    """
 
     def __init__(self, workers: int) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=workers)
+        self._ours = threading.local()
+        self._pool = ThreadPoolExecutor(max_workers=workers, initializer=self._begin)
+
+    def _begin(self) -> None:
+        self._ours.is_worker = True
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         listed = list(items)
-        if len(listed) == 1:
-            # Not only quicker: a pool whose threads wait for threads of the same pool can stand still.
-            return [function(listed[0])]
+        if len(listed) == 1 or getattr(self._ours, "is_worker", False):
+            return [function(item) for item in listed]
         return list(self._pool.map(function, listed))
