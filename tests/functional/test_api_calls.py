@@ -190,7 +190,11 @@ PATHS: Final = {
         multipart_overwrite,
         {"HeadObject": 2, "CopyObject": 1, "ListObjectVersions": 1, "UpdateItem": 1, "PutItem": 1},
     ),
-    "gone": Path("replicate", gone, {"HeadObject": 1, "GetObject": 1, "UpdateItem": 1, "PutItem": 1}),
+    "gone": Path(
+        "replicate",
+        gone,
+        {"HeadObject": 1, "GetObject": 1, "ListObjectVersions": 1, "UpdateItem": 1, "PutItem": 1},
+    ),
     "denied": Path(
         "replicate",
         denied,

@@ -14,6 +14,7 @@ from s3replicator.decisions.failures import (
     Reason,
     ReplicationError,
     RetryableError,
+    SourceGone,
     TerminalError,
 )
 from s3replicator.decisions.ledger import LedgerKey, Row
@@ -44,6 +45,8 @@ class Fate(StrEnum):
     #: For good, as when a permission is missing; the ledger and the queues refuse for now only.
     DENIED = "denied"
     LOST = "answer lost"
+    #: The source answers that there is no such version, though there is.
+    ABSENT = "not there"
     DIES_BEFORE = "dies before"
     DIES_AFTER = "dies after"
     #: The worker is dead, the request is still under way.
@@ -86,6 +89,9 @@ class Call:
 
     def refused(self) -> ReplicationError:
         return self.unanswered(_REASONS.get(self.port, Reason.THROTTLED))
+
+    def absent(self) -> ReplicationError:
+        return SourceGone(Reason.SRC_VERSION_NOT_FOUND, f"{self.name}: there is no such version")
 
     def denied(self) -> ReplicationError:
         if self.port in _REASONS:
@@ -188,7 +194,7 @@ class Scheduler:
         assert call is not None
         worker.calls += 1
         assert worker.calls < _ENDLESS, f"{worker.name} does not come to an end"
-        if fate not in (Fate.DIES_BEFORE, Fate.REFUSED, Fate.DENIED):
+        if fate not in (Fate.DIES_BEFORE, Fate.REFUSED, Fate.DENIED, Fate.ABSENT):
             self.check(worker, call)
         answer: Any = None
         failure: Exception | None = None
@@ -208,6 +214,8 @@ class Scheduler:
                 worker.go_on_failing(call.refused())
             case Fate.DENIED:
                 worker.go_on_failing(call.denied())
+            case Fate.ABSENT:
+                worker.go_on_failing(call.absent())
             case Fate.LOST:
                 worker.go_on_failing(call.unanswered())
             case _:

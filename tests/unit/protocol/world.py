@@ -560,6 +560,14 @@ class World:
                 raise Violation(f"{replica} is removed, the only replica of {version_id}: {short(row)}")
         raise Violation(f"{replica} of {key} is removed, and the ledger does not know it")
 
+    def _is_long_gone(self, key: LedgerKey, name: str) -> bool:
+        """Whether nobody at work can have seen the version in a list."""
+        past = self.past[key.key.removeprefix(self.terms.added)].get(name)
+        longest = max(function.seconds for function in _FUNCTIONS.values())
+        if past is None or past.deleted is None or past.twice:
+            return False
+        return self.clock.now() - past.deleted > longest
+
     def _may_be_purged(self, key: str, name: str) -> bool:
         """Whether somebody deleted the version, or an operator wants those gone that S3 no longer lists."""
         if self.terms.most_deletes is None or any(one.name == name for one in self.source.versions(key)):
@@ -568,16 +576,16 @@ class World:
         # A delete of the null version does not say which one it meant.
         return key in self.purged or name in deleted or (is_null(name) and any(map(is_null, deleted)))
 
-    @staticmethod
-    def _watch(key: LedgerKey, version_id: str, before: Row | None, after: Row | None) -> None:
+    def _watch(self, key: LedgerKey, version_id: str, before: Row | None, after: Row | None) -> None:
         if before is None:
             return
         if after is None:
             raise Violation(f"the row of {version_id} of {key} is gone; it was {before}")
-        allowed = {
-            Status.COMPLETED: {Status.COMPLETED, Status.TOMBSTONE},
-            Status.TOMBSTONE: {Status.TOMBSTONE},
-        }.get(before.status, set(Status))
+        allowed = set(Status)
+        if before.status is Status.COMPLETED:
+            allowed = {Status.COMPLETED, Status.TOMBSTONE}
+        elif before.status is Status.TOMBSTONE and self._is_long_gone(key, version_id):
+            allowed = {Status.TOMBSTONE}
         if after.status not in allowed:
             raise Violation(f"the row of {version_id} of {key} went from {before} to {after}")
 

@@ -31,8 +31,8 @@ class SystemDice:
 class Threads:
     """``workers`` requests at a time; they wait for S3, not for the processor.
 
-    What one of these threads asks to be done in parallel it does itself, one after the other: if it waited for
-    the others, which may be waiting for it, nothing would go on.
+    What one of these threads asks to be done in parallel it does itself, one after the other: if it waited
+    for the others, which may be waiting for it, nothing would go on.
     """
 
     def __init__(self, workers: int) -> None:

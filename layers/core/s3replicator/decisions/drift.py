@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from s3replicator.decisions.ledger import Row
+from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.settling import Publish, Record, Remove, Sides, Wish, decide
 from s3replicator.decisions.versions import Kind, ListedVersion
 
 
 class Drift(StrEnum):
-    #: A source version that the rules may select, and no row knows.
+    #: A source version that the rules may select, and no row knows, or that a row calls gone.
     MISSING = "Missing"
     #: Others have removed a replica, or a lifecycle rule at the destination.
     LOST = "Lost"
@@ -46,11 +46,12 @@ def compare(
     """What can be seen in the lists. ``wanted`` are the source versions that the rules may select;
     ``interrupted``: the head is not clean, and nobody holds its lease; ``shared``: others may write to the
     destination."""
-    found = [
-        Finding(Drift.MISSING, version.version_id)
+    missing = [
+        version.version_id
         for version in sides.source
-        if version.version_id in wanted and version.version_id not in rows
+        if version.version_id in wanted and is_missing(rows.get(version.version_id))
     ]
+    found = [Finding(Drift.MISSING, vid) for vid in missing]
     now = _as_it_is(rows, sides)
     found += [
         Finding(Drift.LOST, vid, known=rows[vid].lost)
@@ -64,7 +65,7 @@ def compare(
         # What is wrong is known, and somebody comes back.
         return found
     match decide(now, sides, Wish()):
-        case Publish(version_id):
+        case Publish(version_id) if version_id not in missing:
             drift = Drift.WRONG_ORDER if now[version_id].live else Drift.UNSETTLED
             found.append(Finding(drift, version_id))
         case Remove(version_id, replica):
@@ -73,6 +74,12 @@ def compare(
     if covering is not None:
         found.append(Finding(Drift.OVERWRITTEN, covering[0], f"by {', '.join(covering[1])}"))
     return found
+
+
+def is_missing(row: Row | None) -> bool:
+    """Whether nobody comes back for a version that the source lists: no row knows it, or its row says that it
+    is gone."""
+    return row is None or row.status is Status.TOMBSTONE
 
 
 def foreign_on_top(rows: Mapping[str, Row], sides: Sides) -> tuple[str, list[str]] | None:

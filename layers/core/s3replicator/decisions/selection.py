@@ -115,6 +115,6 @@ def select(
 def standing(row: Row | None) -> Standing:
     if row is None:
         return Standing.NONE
-    # What waits is tried at once: its message may have been lost.
-    unfinished = row.status in (Status.FAILED, Status.PENDING, Status.NOT_ELIGIBLE)
-    return Standing.FAILED if unfinished else Standing.COMPLETED
+    # What waits is tried at once: its message may have been lost. What was called gone is listed after all.
+    finished = row.status in (Status.COMPLETED, Status.SUPERSEDED)
+    return Standing.COMPLETED if finished else Standing.FAILED

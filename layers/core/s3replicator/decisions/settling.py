@@ -109,6 +109,12 @@ def tombstone(row: Row) -> Row:
     )
 
 
+def reopened(row: Row) -> Row:
+    """The row of a version that was once called gone, and is listed: it waits for its turn, as if its event
+    had just come, and is tried as often as any other."""
+    return replace(row, status=Status.PENDING, reason=Reason.UNSETTLED)
+
+
 def removed_by_others(row: Row) -> Row:
     """The row of a version whose replica somebody else removed, perhaps a lifecycle rule that would be fought
     otherwise: it is not wanted back, whatever the row was waiting for."""
@@ -141,6 +147,8 @@ class _Key:
         row = replace(row, left=tuple(one for one in row.left if one in self._place))
         here = row.replica in self._place
         if version_id in self._rank:
+            if row.status is Status.TOMBSTONE:
+                return reopened(row)
             return removed_by_others(row) if row.live and not here else row
         if row.status is Status.TOMBSTONE:
             return row

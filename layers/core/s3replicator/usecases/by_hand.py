@@ -13,10 +13,11 @@ from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, s
 from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
-from s3replicator.decisions.settling import Sides
+from s3replicator.decisions.settling import Sides, reopened
 from s3replicator.decisions.versions import NULL, Kind, ListedVersion, VersionRef
 from s3replicator.ports import Configurations, Conflict, LeaseLost
-from s3replicator.usecases.endings import park, to_large_lane
+from s3replicator.usecases.absence import confirmed
+from s3replicator.usecases.endings import park, to_large_lane, under_way
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, lease_key
 from s3replicator.usecases.pass_state import conflict
@@ -95,8 +96,8 @@ class ByHand:
         return head is not None and head.source == source_name(VersionRef(request.bucket, request.key, ""))
 
     def recall(self, bucket: str, key: str, deadline: float) -> bool:
-        """Recognise replicas that the ledger does not know, and do nothing else. False if it cannot be done
-        now."""
+        """Recognise replicas that the ledger does not know, and open again what it calls gone and the source
+        lists; nothing else. False if it cannot be done now."""
         configuration = self.configurations.current()
         for ledger_key in places(configuration, key):
             try:
@@ -105,7 +106,9 @@ class ByHand:
                 if leased is None:
                     return False
                 if not leased.in_doubt:
-                    self._recall(leased, leased.sides(), configuration)
+                    sides = leased.sides()
+                    self._recall(leased, sides, configuration)
+                    self._reopen(leased, sides)
                 leased.release()
             except (LeaseLost, RetryableError):
                 return False
@@ -115,6 +118,11 @@ class ByHand:
         rules = leased.contending(configuration)
         markers = not self.peers and any(rule.delete_markers for rule in rules)
         return recall(self.engine, leased, sides, markers=markers)
+
+    def _reopen(self, leased: LeasedKey, sides: Sides) -> None:
+        for vid, row in leased.rows().items():
+            if row.status is Status.TOMBSTONE and sides.lists(vid):
+                leased.set_row(vid, under_way(self.engine, reopened(row)))
 
     def _settle(
         self,
@@ -246,10 +254,9 @@ class ByHand:
                 return [*outcomes, _failed(source_key, leased.key, _LATER)]
             try:
                 failures = self._compare_one(leased, vid, row, row.replica, deadline)
-            except SourceGone:
-                continue
             except ReplicationError as failure:
-                failures = [failure]
+                answer = confirmed(self.engine.source, source_ref(leased.head.source, vid), failure)
+                failures = [] if isinstance(answer, SourceGone) else [answer]
             outcomes += [_failed(source_key, leased.key, failure, vid) for failure in failures]
         return outcomes
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration
-from s3replicator.decisions.failures import ReplicationError, RetryableError
+from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError
 from s3replicator.decisions.job import Job, JobKind, parse_job
 from s3replicator.decisions.job_report import Task, TaskStatus, ended, lines_of, tasks_of
-from s3replicator.decisions.ledger import LedgerKey, source_name
+from s3replicator.decisions.ledger import LedgerKey, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.selection import Line, keys_of, select, standing
@@ -178,7 +178,8 @@ class JobBatch:
         deadline: float,
         progress: _Progress,
     ) -> None:
-        """As if their events had come, in the order of the versions."""
+        """As if their events had come, in the order of the versions. An event does not open what was called
+        gone; who lists the key does, and then they are told of once more."""
         messages: list[Message] = []
         keys: dict[str, str] = {}
         for line in lines:
@@ -190,9 +191,17 @@ class JobBatch:
                 messages.append(message)
                 keys[message.id] = line.key
         result = self.batch.process(messages, deadline)
-        progress.tries.update(line.key for line in lines)
-        progress.done |= {line.key for line in lines} - {keys[message] for message in result.returned}
         progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
+        unfinished = {keys[message] for message in result.returned}
+        closed = {outcome.key for outcome in result.outcomes if outcome.reason == Status.TOMBSTONE}
+        opened = {key for key in closed if key and self.by_hand.recall(self.source_bucket, key, deadline)}
+        if opened:
+            again = [message for message in messages if keys[message.id] in opened]
+            result = self.batch.process(again, deadline)
+            progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
+            unfinished |= {keys[message] for message in result.returned}
+        progress.tries.update(line.key for line in lines)
+        progress.done |= {line.key for line in lines} - unfinished - (closed - opened)
 
     def _unfinished(
         self,
@@ -287,6 +296,9 @@ def _task_at(key: str, version: str | None, place: LedgerKey) -> Task:
 def _task(outcome: Outcome) -> Task:
     assert outcome.key is not None
     status = _STATUSES[outcome.result]
+    if outcome.result is Result.DUPLICATE and outcome.replica is None:
+        # It was replicated, and others have removed the replica.
+        status, outcome = TaskStatus.SKIPPED, replace(outcome, reason=Reason.REPLICA_LOST)
     succeeded = status is TaskStatus.SUCCEEDED
     return Task(
         key=outcome.key,

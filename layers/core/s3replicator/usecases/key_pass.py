@@ -17,7 +17,7 @@ from s3replicator.ports import Conflict, Duplicate, Granted, Held
 from s3replicator.usecases.endings import busy, failed_row, park
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, adopt, take_lease
-from s3replicator.usecases.pass_state import PassState, WorkOutcome, conflict
+from s3replicator.usecases.pass_state import RESULTS, PassState, WorkOutcome, conflict
 from s3replicator.usecases.settle_pass import settle
 from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
@@ -47,7 +47,7 @@ class KeyPass:
             match answer:
                 case Duplicate(row):
                     discard_upload(self._engine, work)
-                    done.append((work, work.outcome(Result.DUPLICATE, row, reason=row.status)))
+                    done.append((work, work.outcome(RESULTS[row.status], row, reason=row.status)))
                 case Held():
                     return done + [(later, busy(later)) for later in rest]
                 case Conflict(source):

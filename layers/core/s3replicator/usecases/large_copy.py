@@ -32,7 +32,7 @@ from s3replicator.usecases.endings import (
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.key_pass import KeyPass
 from s3replicator.usecases.leased_key import take_lease
-from s3replicator.usecases.pass_state import PassState
+from s3replicator.usecases.pass_state import RESULTS, PassState
 from s3replicator.usecases.upload_pass import UploadPass
 from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
@@ -111,7 +111,7 @@ class LargeCopy:
         match answer:
             case Duplicate(row):
                 discard_upload(self._engine, work)
-                return work.outcome(Result.DUPLICATE, row, reason=row.status)
+                return work.outcome(RESULTS[row.status], row, reason=row.status)
             case Held():
                 return self._resume_later(work, delay=self._engine.timing.defer)
             case Conflict():

@@ -12,7 +12,7 @@ from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import ChangeKind, Upload
-from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError, blamed
+from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError, SourceGone, blamed
 from s3replicator.decisions.ledger import (
     Head,
     Intent,
@@ -30,6 +30,7 @@ from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
 from s3replicator.ports import DestinationBucket, Granted, LeaseAnswer
+from s3replicator.usecases.absence import judged
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.uploads import abort_upload
 from s3replicator.usecases.work import Work
@@ -117,6 +118,18 @@ class LeasedKey:
         ref = source_ref(self.head.source, "")
         source = self._engine.source.versions(ref.bucket, ref.key)
         return Sides(source, self.bucket.versions(self.key.key))
+
+    def confirmed(self, work: Work, failure: ReplicationError) -> ReplicationError:
+        """Why a work failed: its version is gone only if the source's list says so, too; see ``absence``.
+        What was answered before the lease was taken may be judged by a list that was made under it."""
+        if not isinstance(failure, SourceGone):
+            return failure
+        if failure is not work.failure:
+            self._source_list = None
+        try:
+            return judged(self._listed_at_source(), work.version_id, failure)
+        except ReplicationError as unread:
+            return unread
 
     # -- writes of the head
 

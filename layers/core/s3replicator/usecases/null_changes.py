@@ -14,6 +14,7 @@ from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.versions import NULL
+from s3replicator.usecases.absence import confirmed
 from s3replicator.usecases.endings import deferred, failed_row, park
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.work import Work
@@ -39,9 +40,9 @@ def or_ended(
 
 
 def _end(engine: Engine, work: Work) -> Work | Outcome:
-    match work.failure:
-        case None:
-            return work
+    if work.failure is None:
+        return work
+    match confirmed(engine.source, work.change.ref, work.failure):
         case RetryableError() as failure:
             return deferred(work, failure)
         case SourceGone():

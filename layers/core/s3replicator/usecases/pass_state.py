@@ -100,6 +100,7 @@ class PassState:
 
     def fail(self, work: Work, failure: ReplicationError) -> None:
         """The row, or the message, of a work that failed."""
+        failure = self.leased.confirmed(work, failure)
         row = self.leased.row(work.version_id)
         if row is None or not row.final or not work.change.prepare:
             self.fail_on_key(work, failure)

@@ -6,7 +6,7 @@ from typing import Final
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration, Rule
-from s3replicator.decisions.drift import Drift, Finding, compare
+from s3replicator.decisions.drift import Drift, Finding, compare, is_missing
 from s3replicator.decisions.failures import Reason, RetryableError, SourceGone
 from s3replicator.decisions.job import Job
 from s3replicator.decisions.job_report import Task, TaskStatus, ended_finding
@@ -16,11 +16,13 @@ from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import Kind, VersionRef
+from s3replicator.usecases.absence import confirmed
 from s3replicator.usecases.by_hand import ByHand, Request
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.recall import recognise
 from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.routing import Router
+from s3replicator.usecases.work import Work
 
 _UNDER_WAY: Final = frozenset({Result.SENT_TO_LARGE_LANE, Result.DELAYED})
 
@@ -113,7 +115,7 @@ class _Look:
         wanted = [
             listed.version_id
             for listed in source
-            if listed.version_id not in rows and listed.last_modified <= expected
+            if is_missing(rows.get(listed.version_id)) and listed.last_modified <= expected
         ]
         found = compare(
             rows,
@@ -142,7 +144,11 @@ class _Look:
         change = letters.change_of(self._source, version_id, fresh, self.key)
         router = Router(self.reconciler.engine.source)
         works = router.route(replace(change, destination=None), self.configuration)
-        return any(work.key == self.key and not isinstance(work.failure, SourceGone) for work in works)
+        return any(work.key == self.key and not self._is_gone(work) for work in works)
+
+    def _is_gone(self, work: Work) -> bool:
+        source, failure = self.reconciler.engine.source, work.failure
+        return failure is not None and isinstance(confirmed(source, work.change.ref, failure), SourceGone)
 
     def _unrecorded(self, rows: Mapping[str, Row], sides: Sides) -> list[Finding]:
         recognised = recognise(self.reconciler.engine, self.key, self._source, rows, sides)
@@ -165,7 +171,10 @@ class _Look:
                 difference = Pair(engine, self.key, ref, row.replica).difference(
                     self.deadline, annotations=True
                 )
-            except SourceGone:
+            except SourceGone as gone:
+                answer = confirmed(engine.source, ref, gone)
+                if answer is not gone:
+                    raise answer from gone
                 continue
             if difference is not None and str(difference):
                 found.append(Finding(Drift.DIFFERENT, vid, str(difference)))

@@ -23,6 +23,7 @@ from s3replicator.decisions.replica import matches
 from s3replicator.decisions.settling import removed_by_others
 from s3replicator.decisions.versions import Lock, SourceObject, Tag, VersionRef, is_null
 from s3replicator.ports import DestinationBucket
+from s3replicator.usecases.absence import confirmed
 from s3replicator.usecases.annotations import Annotations, Differing
 from s3replicator.usecases.endings import owing_nothing, stuck_row
 from s3replicator.usecases.engine import Engine
@@ -70,8 +71,9 @@ def pay(
     except ReplicaLost as lost:
         leased.set_row(version_id, removed_by_others(row))
         return lost
-    except SourceGone:
-        failures.clear()
+    except SourceGone as gone:
+        answer = confirmed(engine.source, pair.ref, gone)
+        failures = {} if answer is gone else dict.fromkeys(row.owed, answer)
     if not failures:
         leased.set_row(version_id, owing_nothing(row))
         return None

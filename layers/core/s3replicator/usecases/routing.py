@@ -22,6 +22,7 @@ from s3replicator.decisions.versions import (
     id_for_s3,
 )
 from s3replicator.ports import Source
+from s3replicator.usecases.absence import confirmed
 from s3replicator.usecases.work import Work
 
 _RULE_GONE: Final = "no enabled rule selects this version for this place any more"
@@ -126,10 +127,16 @@ class _LookedAt:
         for below in listed:
             if below.kind is Kind.OBJECT:
                 with contextlib.suppress(SourceGone):  # then the one below it is what the marker hides
-                    ref = VersionRef(change.bucket, change.key, below.version_id)
-                    tags: frozenset[Tag] = self.source.tags(ref) if with_tags else frozenset()
+                    tags = self._tags(below.version_id) if with_tags else frozenset[Tag]()
                     return Facts(tags, below.size, below.storage_class)
         return Facts()
+
+    def _tags(self, version_id: str) -> frozenset[Tag]:
+        ref = VersionRef(self.change.bucket, self.change.key, version_id)
+        try:
+            return self.source.tags(ref)
+        except SourceGone as gone:
+            raise confirmed(self.source, ref, gone) from gone
 
 
 def _choose(change: Change, contending: _Contending, facts: Facts) -> dict[str, Rule | None]:

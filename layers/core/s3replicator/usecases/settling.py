@@ -232,7 +232,9 @@ class Settlement:
         """Takes effect with the next write; nothing is lost if there is none."""
         for vid, row in rows.items():
             before = self.leased.row(vid)
-            self._set(vid, row)
+            # What was called gone is open again: should this be abandoned, somebody comes back.
+            is_reopened = not row.final and row.due is None
+            self._set(vid, under_way(self.engine, row) if is_reopened else row)
             if row.final and before is not None and before.upload is not None:
                 discard_upload(self.engine, self._as_told(vid, before))
 

@@ -148,6 +148,7 @@ class UploadPass:
             return False
 
     def _fail(self, failure: ReplicationError) -> Outcome:
+        failure = self._leased.confirmed(self.work, failure)
         row = failed_row(self.state.engine, self.work, self._leased.row(self.work.version_id), failure)
         self._leased.set_row(self.work.version_id, row)
         self._leased.release()
