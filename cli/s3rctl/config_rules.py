@@ -82,6 +82,7 @@ _CELLS: Final[Mapping[str, Callable[[Rule], str]]] = {
     "REPLICA CHANGES": lambda rule: "yes" if rule.replica_modifications else "",
     "LATE VERSIONS": lambda rule: "" if rule.late_versions is LateVersions.REPLAY else rule.late_versions,
     "VERSION DELETES": _version_deletes,
+    "TAG LATER": lambda rule: "yes" if rule.tag_later else "",
 }
 _ALWAYS: Final = frozenset({"RULE", "STATUS", "PRIORITY", "PREFIX", "DELETE MARKERS", "DESTINATION"})
 
@@ -120,4 +121,5 @@ def rule_document(rule: Rule) -> dict[str, Any]:
         "keyTransform": {"stripPrefix": rule.transform.strip, "addPrefix": rule.transform.add},
         "lateVersions": rule.late_versions,
         "versionDeletesPerHour": rule.version_deletes,
+        "tagLater": rule.tag_later,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from s3replicator.decisions.events import Upload
+from s3replicator.decisions.events import ChangeKind, Upload
 from s3replicator.decisions.ledger import Head, Intent, Lease, OrderFacts, Row, Status
 from s3replicator.decisions.versions import NULL, Kind, Tag, version_name
 
@@ -91,6 +91,9 @@ intents = st.builds(
     unstamped_size=st.none() | st.integers(0, 2**40),
     unstamped_etag=st.none() | st.just('"5d41402abc4b2a76b9719d911017c592"'),
 )
+changes_to_follow = st.sampled_from(
+    [ChangeKind.TAGGED, ChangeKind.ACL_CHANGED, ChangeKind.LOCK_CHANGED, ChangeKind.ANNOTATED]
+)
 heads = st.builds(
     Head,
     source=st.builds("{}/{}".format, buckets, keys),
@@ -101,6 +104,7 @@ heads = st.builds(
     spilled=st.booleans(),
     top=st.none() | st.tuples(version_names, orders),
     generation=st.integers(0, 2**40),
+    heard=st.dictionaries(version_names, st.frozensets(changes_to_follow, min_size=1), max_size=3),
 )
 
 #: Whatever JSON can say, numbers that Python alone takes included.

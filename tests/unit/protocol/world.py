@@ -66,6 +66,8 @@ class Terms:
     locked: bool = False
     #: What the keys of replicas begin with, before those of their sources.
     added: str = ""
+    #: Whether what is tagged later is replicated then; the rule asks for no tags here, so any will do.
+    tag_later: bool = False
 
     def configuration(self) -> Configuration:
         rule = Rule(
@@ -78,6 +80,7 @@ class Terms:
             late_versions=self.late,
             version_deletes=self.most_deletes,
             transform=KeyTransform(add=self.added),
+            tag_later=self.tag_later,
         )
         return Configuration((rule,))
 

@@ -82,6 +82,9 @@ def head_item(key: LedgerKey, head: Head) -> Item:
         "spilled": head.spilled or None,
         "top": {"version": head.top[0], **_order_value(head.top[1])} if head.top else None,
         "generation": head.generation or None,
+        # A list, as the order of a map is lost.
+        "heard": [{"version": vid, "changes": sorted(changes)} for vid, changes in head.heard.items()]
+        or None,
         "open": key.shard if due is not None else None,
         "due": due,
     }
@@ -180,6 +183,8 @@ def _exact(value: Any) -> Any:
         return Decimal(str(round(value, 3)))
     if isinstance(value, dict):
         return {name: _exact(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [_exact(held) for held in value]
     if isinstance(value, str):
         return str(value)
     return value
@@ -197,6 +202,10 @@ def read_head(item: Mapping[str, Any]) -> Head:
         spilled=values.get("spilled", False),
         top=(top["version"], _read_order(top)) if top else None,
         generation=int(values.get("generation", 0)),
+        heard={
+            heard["version"]: frozenset(ChangeKind(change) for change in heard["changes"])
+            for heard in values.get("heard", ())
+        },
     )
 
 

@@ -133,7 +133,8 @@ class LateVersions(StrEnum):
 class Rule:
     """``version_deletes`` is how many deletes of versions are replicated in an hour at most; None means
     that they are not replicated. ``kms`` says whether objects are replicated that a KMS key encrypts,
-    ``replica_modifications`` whether changes of tags, ACL and lock are that others made on replicas."""
+    ``replica_modifications`` whether changes of tags, ACL and lock are that others made on replicas,
+    ``tag_later`` whether a current version is replicated that is given the rule's tags later on."""
 
     id: str
     priority: int
@@ -146,6 +147,7 @@ class Rule:
     transform: KeyTransform = AS_IT_IS
     kms: bool = False
     replica_modifications: bool = False
+    tag_later: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ from s3replicator.decisions.versions import Kind, VersionRef
 #: Rows kept in the head itself. Two keep it under 1 KB, which is what one write unit pays for.
 INLINE_ROWS: Final = 2
 
+#: How many versions that have no row are remembered because something about them has changed. The newest: of
+#: the others no creation event is still to come.
+MOST_HEARD: Final = 20
+
 #: Shards of the index of open work, so that one destination's failures do not share a partition.
 SHARDS: Final = 16
 
@@ -193,7 +197,9 @@ class Head:
 
     ``top`` orders the newest live replica among the rows that have spilled to items of their own.
     ``generation`` counts the leases: rows that have spilled carry the one they were written under, so
-    that nobody who has lost the lease without knowing it overwrites what a later holder wrote.
+    that nobody who has lost the lease without knowing it overwrites what a later holder wrote. ``heard`` is
+    what has changed about versions that have no row, the newest last: it makes nothing wanted, and is owed to
+    a version that comes.
     """
 
     source: str
@@ -204,13 +210,24 @@ class Head:
     spilled: bool = False
     top: tuple[str, OrderFacts] | None = None
     generation: int = 0
+    heard: Mapping[str, frozenset[ChangeKind]] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
         return self.intent is None and not self.unsettled
 
     def with_row(self, version_id: str, row: Row) -> "Head":
-        return replace(self, rows={**self.rows, version_id: row})
+        """What has been heard of the version is owed to it."""
+        for change in self.heard.get(version_id, ()):
+            row = row.owing(change)
+        heard = {vid: changes for vid, changes in self.heard.items() if vid != version_id}
+        return replace(self, rows={**self.rows, version_id: row}, heard=heard)
+
+    def hearing(self, version_id: str, change: ChangeKind) -> "Head":
+        """The head after a change has been heard of, of a version that has no row."""
+        changes = self.heard.get(version_id, frozenset()) | {change}
+        others = [entry for entry in self.heard.items() if entry[0] != version_id]
+        return replace(self, heard=dict([*others, (version_id, changes)][-MOST_HEARD:]))
 
     def live(self) -> dict[str, OrderFacts]:
         """What orders each live replica, the spilled ones represented by the newest."""

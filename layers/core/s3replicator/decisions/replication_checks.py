@@ -84,6 +84,15 @@ def _check_tags(read: _Read) -> None:
         )
 
 
+def _check_tag_later(read: _Read) -> None:
+    if read.rule.tag_later and not read.rule.filter.tags:
+        raise read.refusal(
+            "InvalidRequest",
+            "Extensions.TagLater",
+            "is Enabled, and the filter asks for no tag; name the tags in Filter, or remove TagLater",
+        )
+
+
 def _check_owner(read: _Read) -> None:
     if read.rule.destination.owner_override and read.rule.destination.account is None:
         raise read.refusal(
@@ -183,6 +192,7 @@ def _check_transform(read: _Read) -> None:
 
 _OF_ONE_RULE: Final[tuple[Callable[[_Read], None], ...]] = (
     _check_tags,
+    _check_tag_later,
     _check_owner,
     _check_encryption,
     _check_time_control,

@@ -78,6 +78,7 @@ def _rule(name: str, rule: Mapping[str, Any]) -> Rule:
         transform=KeyTransform(transform.get("StripPrefix", ""), transform.get("AddPrefix", "")),
         kms=_is_on(selection.get("SseKmsEncryptedObjects")),
         replica_modifications=_is_on(selection.get("ReplicaModifications")),
+        tag_later=_is_on(extensions.get("TagLater")),
     )
 
 

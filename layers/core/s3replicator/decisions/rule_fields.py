@@ -49,6 +49,7 @@ def treatment_of(rule: Rule) -> dict[str, Value]:
         "Extensions.LateVersions": rule.late_versions,
         "Extensions.VersionDeletes": _status(rule.version_deletes is not None),
         "Extensions.VersionDeletes.MaxPerHour": rule.version_deletes,
+        "Extensions.TagLater": _status(rule.tag_later),
     }
 
 

@@ -94,6 +94,8 @@ class KeyPass:
             return None
         if not leased.fit or work.change.kind is ChangeKind.REMOVED:
             return Reason.UNSETTLED
+        if not leased.creates(work):
+            return None
         row = leased.row(work.version_id)
         if row is not None and row.final and row.due is not None and not row.owed:
             # Written by a worker that died before the head could say that the key is unsettled.
@@ -106,6 +108,8 @@ class KeyPass:
         row = state.leased.row(work.version_id)
         if work.change.kind is ChangeKind.SETTLE:
             state.tell(work, Result.DUPLICATE, row)
+        elif not state.leased.creates(work):
+            state.only_heard(work)
         elif row is not None and row.final and not (work.change.prepare and work.failure):
             state.duplicate(work, row)
         elif work.failure is not None:

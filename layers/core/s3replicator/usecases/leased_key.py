@@ -89,10 +89,27 @@ class LeasedKey:
         self.head = self.head.with_row(version_id, row)
 
     def hear(self, work: Work) -> None:
-        """Of a change to follow: from now on the row says so, if there is one, and its message need not."""
-        row = self.row(work.version_id) if work.change.follows else None
-        if row is not None and work.change.kind not in row.owed:
-            self.set_row(work.version_id, row.owing(work.change.kind))
+        """Of a change to follow: from now on the row says so, and its message need not. Without a row the
+        head does, if a rule selects the version: its creation event may come later, or a job."""
+        kind, version_id = work.change.kind, work.version_id
+        if not work.change.follows:
+            return
+        row = self.row(version_id)
+        if row is None:
+            if work.may_come:
+                self.head = self.head.hearing(version_id, kind)
+        elif kind not in row.owed:
+            self.set_row(version_id, row.owing(kind))
+
+    def creates(self, work: Work) -> bool:
+        """Whether a work may make a version. A change that follows may not, unless the version waits already,
+        or its rule asks for tags, and wants what is given them later."""
+        if not work.change.follows or self.row(work.version_id) is not None:
+            return True
+        if not work.gains_tags:
+            return False
+        newest = next(iter(self._listed_at_source()), None)
+        return newest is not None and newest.version_id == work.version_id
 
     def place(self, work: Work) -> Place:
         """Where the version stands among the live replicas. Lists the source only if it must."""

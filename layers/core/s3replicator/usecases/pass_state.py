@@ -79,6 +79,10 @@ class PassState:
         else:
             self._pay(work, Result.UPDATED, Result.DELAYED, fresh=False)
 
+    def only_heard(self, work: Work) -> None:
+        """A change of a version that has no row: it is owed to the replica, should one ever be made."""
+        self.tell(work, Result.NOT_SELECTED, reason=work.failure.reason if work.failure else None)
+
     def replicated(self, work: Work) -> None:
         self._pay(work, Result.REPLICATED, Result.REPLICATED, fresh=True)
 
@@ -113,7 +117,8 @@ class PassState:
     def fail_on_key(self, work: Work, failure: ReplicationError) -> None:
         """The same where the failure is not the work's own: somebody has to come back in any case."""
         row = self.leased.row(work.version_id)
-        only_told_by_message = work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE)
+        has_no_row = work.change.kind in (ChangeKind.REMOVED, ChangeKind.SETTLE)
+        only_told_by_message = has_no_row or not self.leased.creates(work)
         if (row is not None and row.final) or only_told_by_message:
             self._fail_as_it_came(work, row, failure)
         elif isinstance(failure, SourceGone) and row is not None and row.live:
@@ -164,7 +169,8 @@ class PassState:
 
     def hand_over(self, work: Work, reason: Reason) -> None:
         row = self.leased.row(work.version_id)
-        if work.change.kind is not ChangeKind.SETTLE and (row is None or not row.final):
+        may_wait = work.change.kind is not ChangeKind.SETTLE and self.leased.creates(work)
+        if may_wait and (row is None or not row.final):
             row = waiting_row(self.engine, work, row, reason)
             self.leased.set_row(work.version_id, row)
         self.elsewhere.append((work, work.outcome(Result.HANDED_OVER, row, reason=reason)))

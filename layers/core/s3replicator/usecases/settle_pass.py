@@ -50,6 +50,8 @@ def _admit(state: PassState, settlement: Settlement, work: Work) -> None:
         return
     state.leased.hear(work)
     row = state.leased.row(work.version_id)
+    if not state.leased.creates(work):
+        return
     if row is None or not row.final:
         settlement.ask(work)
     elif work.change.prepare:
@@ -63,19 +65,20 @@ def _sum_up(state: PassState, settlement: Settlement, work: Work, deleted: Mappi
         _sum_up_deletion(state, settlement, work, deleted[id(work)])
     elif work.change.kind is ChangeKind.SETTLE:
         state.tell(work, RESULTS[row.status] if row else Result.DUPLICATE, row)
-    elif needed or (row is not None and row.upload is not None and row.upload == work.change.upload):
+    elif row is None:
+        state.only_heard(work)
+    elif needed or (row.upload is not None and row.upload == work.change.upload):
         # Its upload is still wanted.
         state.tell(work, Result.DELAYED, row)
-    elif row is not None and work.version_id in settlement.published:
+    elif work.version_id in settlement.published:
         settlement.published.remove(work.version_id)
         discard_upload(state.engine, work)
         state.tell(work, Result.REPLICATED, row)
-    elif row is not None and row.final:
+    elif row.final:
         discard_upload(state.engine, work)
         updated = Result.DELAYED if row.owed else Result.UPDATED
         state.tell(work, updated if work.change.follows and row.live else RESULTS[row.status], row)
     else:
-        assert row is not None
         state.tell(work, RESULTS[row.status], row)
 
 

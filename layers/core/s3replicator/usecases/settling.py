@@ -426,7 +426,8 @@ class Settlement:
                     discard_upload(self.engine, self._as_told(vid, row))
                 self._set(vid, replace(unhindered(row), upload=None))
         head = self.leased.head.with_top_of(self.leased.rows())
-        self.leased.head = replace(head, unsettled=False)
+        heard = {vid: changes for vid, changes in head.heard.items() if self.sides().lists(vid)}
+        self.leased.head = replace(head, unsettled=False, heard=heard)
 
     # -- what a version is made of
 

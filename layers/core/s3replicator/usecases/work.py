@@ -12,7 +12,7 @@ from s3replicator.decisions.announcements import (
 )
 from s3replicator.decisions.configuration import Rule
 from s3replicator.decisions.events import Change, ChangeKind, Upload
-from s3replicator.decisions.failures import ReplicationError
+from s3replicator.decisions.failures import NotEligible, ReplicationError, SourceGone
 from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
@@ -64,6 +64,17 @@ class Work:
     @property
     def publishable(self) -> bool:
         return self.source is not None and self.failure is None
+
+    @property
+    def may_come(self) -> bool:
+        """Whether the version may still be replicated, as far as is known."""
+        return self.rule is not None and not isinstance(self.failure, SourceGone | NotEligible)
+
+    @property
+    def gains_tags(self) -> bool:
+        """Whether it may have come under its rule by tags that it has been given after it was written."""
+        rule = self.rule
+        return self.change.kind is ChangeKind.TAGGED and rule is not None and rule.tag_later
 
     @property
     def may_copy_replica(self) -> bool:
