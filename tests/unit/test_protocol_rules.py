@@ -662,8 +662,9 @@ def test_an_upload_of_a_null_version_is_not_filled_up_from_the_next_one() -> Non
 def test_an_upload_that_is_not_needed_any_more_is_not_left_open() -> None:
     """Two workers have begun one; the row remembers the first when the second is completed."""
     stage = Stage.of()
-    stage.deliver(stage.put(LARGE))
-    stage.deliver(stage.tag(0, "red"))
+    stage.world.duplicate(Queue.INGEST, stage.put(LARGE))
+    for letter in stage.world.queues.waiting(Queue.INGEST):
+        stage.deliver(letter)
     copying = [stage.take(letter, queue=Queue.LARGE) for letter in stage.world.queues.waiting(Queue.LARGE)]
     one, other = (stage.until(worker, "copy_part") for worker in copying)
     stage.until(other, "lease")

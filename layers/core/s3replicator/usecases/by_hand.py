@@ -17,10 +17,10 @@ from s3replicator.decisions.settling import Sides, reopened
 from s3replicator.decisions.versions import NULL, Kind, ListedVersion, VersionRef
 from s3replicator.ports import Configurations, Conflict, LeaseLost
 from s3replicator.usecases.absence import confirmed
-from s3replicator.usecases.endings import park, to_large_lane, under_way
+from s3replicator.usecases.endings import to_large_lane, under_way
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, lease_key
-from s3replicator.usecases.pass_state import conflict
+from s3replicator.usecases.pass_state import conflict, park_recorded
 from s3replicator.usecases.recall import recall
 from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.routing import Router
@@ -171,6 +171,7 @@ class ByHand:
         except ReplicationError as failure:
             failures.append(failure)
         leased.withdraw()
+        sent = [outcome for _, outcome in park_recorded(self.engine, leased, settlement.parked)]
         leased.release()
         report.outcomes += [_failed(request.key, leased.key, failure) for failure in failures]
         for result, versions in (
@@ -180,14 +181,13 @@ class ByHand:
             report.outcomes += [
                 _outcome(request.key, leased.key, result, version_id=vid) for vid in sorted(versions)
             ]
-        report.outcomes += self._send(leased, settlement)
+        report.outcomes += sent + self._send(leased, settlement)
 
     def _send(self, leased: LeasedKey, settlement: Settlement) -> list[Outcome]:
         sent = [
             to_large_lane(self.engine, work, work.outcome(Result.SENT_TO_LARGE_LANE))
             for work in settlement.to_prepare
         ]
-        sent += [park(self.engine, work, row) for work, row in settlement.parked]
         if not leased.fit and not settlement.to_prepare:
             # By hand there is no message that comes again by itself.
             now = self.engine.clock.now()

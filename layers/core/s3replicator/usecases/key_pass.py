@@ -81,8 +81,7 @@ class KeyPass:
         leased.withdraw()
         if self._settles and not leased.fit and not settled:
             settle(state, [])
-        leased.release()
-        state.send()
+        state.close()
         if not self._settles and not leased.fit:
             state.call_for_help()
 

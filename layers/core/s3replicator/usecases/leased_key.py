@@ -85,8 +85,10 @@ class LeasedKey:
         spilled = {vid: row for vid, row in self._fetched.items() if row is not None}
         return {**spilled, **self.head.rows}
 
-    def set_row(self, version_id: str, row: Row) -> None:
+    def set_row(self, version_id: str, row: Row) -> Row:
+        """The row as it is recorded: what has been heard of the version is owed to it."""
         self.head = self.head.with_row(version_id, row)
+        return self.head.rows[version_id]
 
     def hear(self, work: Work) -> None:
         """Of a change to follow: from now on the row says so, and its message need not. Without a row the
@@ -257,8 +259,7 @@ class LeasedKey:
             doubt=False,
             completed=self._engine.clock.now(),
         )
-        row = self._verified(row, work, published)
-        self.set_row(work.version_id, row)
+        row = self.set_row(work.version_id, self._verified(row, work, published))
         self.head = replace(self.head, intent=None)
         return row
 
@@ -305,8 +306,7 @@ class LeasedKey:
         row = None
         if adopted is not None:
             replica, doubt = adopted
-            row = self._adopted_row(intent, replica, doubt=doubt)
-            self.set_row(intent.version_id, row)
+            row = self.set_row(intent.version_id, self._adopted_row(intent, replica, doubt=doubt))
         self._announced = None
         self.head = replace(self.head, intent=None, unsettled=True)
         return row
@@ -424,6 +424,6 @@ def lease_key(
 def adopt(leased: LeasedKey, work: Work, found: Row) -> Row:
     """Our own publish, found again: the row may say what the intent did not."""
     row = replace(found, rule=work.rule.id if work.rule else found.rule, event_time=work.change.event_time)
-    leased.set_row(work.version_id, row)
+    row = leased.set_row(work.version_id, row)
     leased.hear(work)
     return row

@@ -185,9 +185,11 @@ class PassState:
 
     # -- what is sent, once the ledger says so
 
-    def send(self) -> None:
-        sent = [(work, _send(self.engine, work, outcome)) for work, outcome in self.elsewhere]
-        sent += [(work, park(self.engine, work, row)) for work, row in self.parked]
+    def close(self) -> None:
+        """Give the lease up, and send what is to be sent."""
+        sent = park_recorded(self.engine, self.leased, self.parked)
+        self.leased.release()
+        sent += [(work, _send(self.engine, work, outcome)) for work, outcome in self.elsewhere]
         self.outcomes += sent
         given = {id(work) for work in self.works}
         for work, outcome in sent:
@@ -204,6 +206,30 @@ class PassState:
         outcome = hand_over(self.engine, work, work.outcome(Result.HANDED_OVER, reason=Reason.UNSETTLED))
         if outcome.result is Result.DEFERRED:
             self.outcomes.append((self.works[0], outcome))
+
+
+def park_recorded(engine: Engine, leased: LeasedKey, parked: Sequence[tuple[Work, Row]]) -> list[WorkOutcome]:
+    """Park what has failed for good, its rows written before: an event that comes again may find a final row,
+    and stop there. So they are due until it is known that their messages are sent; that takes effect with the
+    next write."""
+    waiting = [work.version_id for work, _ in parked if _is_final_word(leased.row(work.version_id))]
+    for version_id in waiting:
+        row = leased.row(version_id)
+        assert row is not None
+        leased.set_row(version_id, under_way(engine, row))
+    if waiting:
+        leased.write()
+    sent = [(work, park(engine, work, row)) for work, row in parked]
+    for work, outcome in sent:
+        row = leased.row(work.version_id)
+        if row is not None and work.version_id in waiting and outcome.result is Result.PARKED:
+            leased.set_row(work.version_id, replace(row, due=None))
+    return sent
+
+
+def _is_final_word(row: Row | None) -> bool:
+    """Whether nobody would come back for it. Some failures have no row."""
+    return row is not None and row.open and row.due is None
 
 
 def _send(engine: Engine, work: Work, outcome: Outcome) -> Outcome:

@@ -10,9 +10,9 @@ from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.order import Place
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.ports import CopiedPart, LeaseLost
-from s3replicator.usecases.endings import being_prepared, failed_row, hand_over, park, waiting_row
+from s3replicator.usecases.endings import being_prepared, failed_row, hand_over, waiting_row
 from s3replicator.usecases.leased_key import LeasedKey, adopt
-from s3replicator.usecases.pass_state import PassState
+from s3replicator.usecases.pass_state import PassState, park_recorded
 from s3replicator.usecases.uploads import complete_upload, discard_upload
 from s3replicator.usecases.work import Work
 
@@ -151,15 +151,16 @@ class UploadPass:
         failure = self._leased.confirmed(self.work, failure)
         row = failed_row(self.state.engine, self.work, self._leased.row(self.work.version_id), failure)
         self._leased.set_row(self.work.version_id, row)
-        self._leased.release()
         if row.status is Status.PENDING:
+            self._leased.release()
             return self.work.outcome(Result.DELAYED, row)
         discard_upload(self.state.engine, self.work)
-        return park(self.state.engine, self.work, row)
+        [(_, parked)] = park_recorded(self.state.engine, self._leased, [(self.work, row)])
+        self._leased.release()
+        return parked
 
     def _end(self) -> Outcome:
-        self._leased.release()
-        self.state.send()
+        self.state.close()
         if not self._leased.fit:
             self.state.call_for_help()
         outcomes = [outcome for _, outcome in self.state.outcomes]
