@@ -22,6 +22,11 @@ IN_MEMORY: Final = (*RULES, *LONGER_RUN)
 #: The real functions on a world that is mocked below the SDK.
 FUNCTIONS: Final = ("tests/functional/test_protocol_rules.py",)
 LEDGER: Final = ("tests/functional/test_ledger_adapter.py",)
+ABSENCE: Final = ("tests/unit/test_wrong_absence.py",)
+FOLLOW_UPS: Final = ("tests/unit/test_follow_ups.py",)
+PARKED: Final = ("tests/unit/test_parked_for_certain.py",)
+ADOPTION: Final = ("tests/unit/test_adoption.py",)
+THREADS: Final = ("tests/functional/test_threads.py",)
 S3: Final = ("tests/functional/test_s3_adapters.py",)
 CALLS: Final = ("tests/functional/test_api_calls.py",)
 CHANGES: Final = ("tests/functional/test_after_creation.py",)
@@ -127,7 +132,7 @@ MUTANTS: Final = (
         "a replica is adopted by the nonce of its intent, not by its version alone",
         Edit(
             "usecases/leased_key.py",
-            "stamp.version_id == intent.version_id and stamp.nonce == intent.nonce",
+            "(stamp.version_id, stamp.nonce) == (intent.version_id, intent.nonce)",
             "stamp.version_id == intent.version_id",
         ),
     ),
@@ -148,21 +153,49 @@ MUTANTS: Final = (
     _mutant(
         "marker-adopted-anywhere",
         "a marker is adopted only from above everything the ledger knows",
-        Edit("usecases/leased_key.py", "if version.version_id in above and _may", "if _may"),
+        Edit("usecases/leased_key.py", "if version.version_id in above and is_younger", "if is_younger"),
     ),
     _mutant(
         "adopted-whatever-its-size",
         "a replica without a stamp is adopted only if it has the size of its version",
         Edit(
             "usecases/leased_key.py",
-            "return size in (None, version.size) and etag in (None, version.etag)",
-            "return True",
+            "if size != version.size or etag not in (None, version.etag):",
+            "if False:",
         ),
     ),
     _mutant(
         "adopted-whatever-it-holds",
         "nor if its ETag shows that it holds something else",
-        Edit("usecases/leased_key.py", "and etag in (None, version.etag)", ""),
+        Edit("usecases/leased_key.py", " or etag not in (None, version.etag)", ""),
+    ),
+    _mutant(
+        "another-replica-adopted",
+        "nor if its stamp says that it is another replica, or a copy of one",
+        Edit(
+            "usecases/leased_key.py",
+            "return stamp is None or stamp.place != place_of(self.key.destination, self.key.key)",
+            "return True",
+        ),
+        tests=ADOPTION,
+    ),
+    _mutant(
+        "nonce-only-of-the-moment",
+        "a nonce is proof, however far S3's clock is from ours",
+        Edit("usecases/leased_key.py", "since = intent.at - _MOST_SKEW", "since = intent.at - SKEW"),
+        tests=ADOPTION,
+    ),
+    _mutant(
+        "copied-from-doubt",
+        "nothing is copied from a replica that may hold other bytes",
+        Edit("decisions/settling.py", "(row.purged or not row.copyable)", "row.purged"),
+        tests=ADOPTION,
+    ),
+    _mutant(
+        "proof-forgotten",
+        "what has the ETag that was foretold holds the version's bytes",
+        Edit("usecases/leased_key.py", "proven=doubt and intent.unstamped_etag is not None", "proven=False"),
+        tests=ADOPTION,
     ),
     _mutant(
         "left-out-and-adopted",
@@ -172,12 +205,16 @@ MUTANTS: Final = (
     _mutant(
         "marker-adopted-from-before",
         "nothing is adopted that is older than its intent",
-        Edit("usecases/leased_key.py", "            and version.last_modified >= since\n", ""),
+        Edit("usecases/leased_key.py", "version.last_modified >= intent.at - SKEW", "True"),
     ),
     _mutant(
         "clocks-agree",
         "the destination's clock may be behind ours by a few seconds, and tells whole seconds only",
-        Edit("usecases/leased_key.py", "since = intent.at - SKEW", "since = intent.at"),
+        Edit(
+            "usecases/leased_key.py",
+            "version.last_modified >= intent.at - SKEW",
+            "version.last_modified >= intent.at",
+        ),
     ),
     _mutant(
         "doubt-forgotten",
@@ -187,13 +224,100 @@ MUTANTS: Final = (
     _mutant(
         "doubtful-marker-deleted",
         "a replica in doubt is never removed, even if its version was deleted",
-        Edit("decisions/settling.py", "if row.purged and row.doubt:", "if False:"),
+        Edit("decisions/settling.py", "if row.doubt and (row.purged", "if False and (row.purged"),
         tests=(*DECISIONS, *IN_MEMORY),
     ),
     _mutant(
         "doubtful-replica-left",
         "a replica in doubt that is replaced is kept as a stray, not removed",
         Edit("usecases/leased_key.py", "    if row.doubt:\n", "    if False:\n"),
+    ),
+    # -- versions that are said to be gone
+    _mutant(
+        "one-answer-is-enough",
+        "a version is gone only if the source's list, made after that answer, says so, too",
+        Edit(
+            "usecases/absence.py",
+            "if not any(_is_meant(version, version_id) for version in listed):",
+            "if True:",
+        ),
+        tests=ABSENCE,
+    ),
+    _mutant(
+        "judged-by-an-old-list",
+        "the list is made after the answer",
+        Edit("usecases/leased_key.py", "if failure is not work.failure:", "if False:"),
+        tests=ABSENCE,
+    ),
+    _mutant(
+        "gone-before-listing",
+        "who cannot list does not call it gone",
+        Edit(
+            "usecases/leased_key.py",
+            "        except ReplicationError as unread:\n            return unread\n\n    # -- writes",
+            "        except ReplicationError:\n            return failure\n\n    # -- writes",
+        ),
+        tests=ABSENCE,
+    ),
+    _mutant(
+        "owed-and-forgotten",
+        "what a replica is owed is not forgotten for one wrong answer",
+        Edit("usecases/refresh.py", "{} if answer is gone else", "{} if answer else"),
+        tests=ABSENCE,
+    ),
+    _mutant(
+        "gone-for-good",
+        "what is called gone and is listed is opened again by whoever lists",
+        Edit("decisions/settling.py", "return reopened(row)", "return row"),
+        tests=ABSENCE,
+    ),
+    # -- changes of versions that have no row
+    _mutant(
+        "changed-and-so-copied",
+        "no change of a version makes a version",
+        Edit(
+            "usecases/leased_key.py",
+            "if not work.change.follows or self.row(work.version_id) is not None:",
+            "if True:",
+        ),
+        tests=FOLLOW_UPS,
+    ),
+    _mutant(
+        "heard-and-forgotten",
+        "what was heard before a version came is owed to it",
+        Edit("decisions/ledger.py", "row = row.owing(change)", "pass"),
+        tests=FOLLOW_UPS,
+    ),
+    _mutant(
+        "heard-without-end",
+        "what is heard of many versions does not fill the ledger",
+        Edit("decisions/ledger.py", "(version_id, changes)][-MOST_HEARD:]", "(version_id, changes)]"),
+        tests=FOLLOW_UPS,
+    ),
+    _mutant(
+        "tagged-when-old",
+        "only what is current is replicated for tags that it is given later",
+        Edit("usecases/leased_key.py", "newest.version_id == work.version_id", "newest.version_id != ''"),
+        tests=FOLLOW_UPS,
+    ),
+    # -- failures that only an operator can help with
+    _mutant(
+        "parked-or-not",
+        "a row is due until the message is known to be parked",
+        Edit("usecases/pass_state.py", "    if waiting:\n        leased.write()\n", ""),
+        tests=PARKED,
+    ),
+    _mutant(
+        "parked-again",
+        "what has been parked is not due any more",
+        Edit("usecases/pass_state.py", "leased.set_row(work.version_id, replace(row, due=None))", "pass"),
+        tests=PARKED,
+    ),
+    _mutant(
+        "waits-for-its-own-pool",
+        "what a thread of the pool asks to be done in parallel it does itself",
+        Edit("adapters/runtime.py", 'getattr(self._ours, "is_worker", False)', "False"),
+        tests=THREADS,
     ),
     # -- unsettled
     _mutant(
@@ -367,13 +491,13 @@ MUTANTS: Final = (
         "failed-record-swallowed",
         "nothing is acknowledged before the ledger says so",
         Edit(
-            "usecases/key_pass.py",
-            "        leased.release()\n        state.send()\n",
+            "usecases/pass_state.py",
+            "        self.leased.release()\n        sent +=",
             "        try:\n"
-            "            leased.release()\n"
+            "            self.leased.release()\n"
             "        except Exception:\n"
             "            pass\n"
-            "        state.send()\n",
+            "        sent +=",
         ),
     ),
     _mutant(
@@ -411,7 +535,7 @@ MUTANTS: Final = (
     _mutant(
         "change-forgotten-without-replica",
         "a change of tags or ACL is remembered for the copy that comes later",
-        Edit("usecases/leased_key.py", "and work.change.kind not in row.owed:", "and False:"),
+        Edit("usecases/leased_key.py", "elif kind not in row.owed:", "elif False:"),
     ),
     _mutant(
         "debt-forgotten",

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from s3replicator.decisions.ledger import Status
 from tests.unit.protocol.memory_queues import Queue
 from tests.unit.protocol.scheduler import Fate, Worker
 from tests.unit.test_protocol_rules import LARGE, Stage
@@ -125,3 +126,19 @@ def test_it_is_parked_once_where_nothing_else_goes_wrong(scene: Scene) -> None:
     stage.world.finish(worker)
     assert is_parked(scene, stage)
     assert len(stage.world.queues.letters[Queue.PARKED]) == 1
+
+
+def test_nothing_is_parked_by_who_has_lost_the_lease() -> None:
+    """Whoever has it now may have put right what failed."""
+    stage = Stage.of()
+    letter = stage.put()
+    stage.world.duplicate(Queue.INGEST, letter)
+    slow, again = stage.world.queues.waiting(Queue.INGEST)
+    worker = stage.take(slow)
+    stage.world.step(stage.until(worker, "copy"), Fate.DENIED)
+    stage.world.clock.advance_to(stage.world.clock.now() + 2000)
+    stage.deliver(again)
+    stage.drain()
+    stage.world.finish(worker)
+    assert stage.rows()[0].status is Status.COMPLETED
+    assert not stage.world.queues.letters[Queue.PARKED]

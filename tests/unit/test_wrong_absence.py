@@ -12,7 +12,7 @@ from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.versions import Kind
 from s3replicator.ports import Granted
 from tests.unit.protocol.memory_queues import Queue
-from tests.unit.protocol.scheduler import Fate, Worker
+from tests.unit.protocol.scheduler import Call, Fate, Port, Worker
 from tests.unit.protocol.world import REPLICA, SOURCE
 from tests.unit.test_protocol_rules import KEY, LARGE, Stage, shown
 
@@ -175,3 +175,22 @@ def test_a_tombstone_of_what_is_not_listed_stays() -> None:
     stage.settle()
     assert stage.rows() == before
     assert [row.status for row in before] == [Status.TOMBSTONE, Status.COMPLETED]
+
+
+def test_the_list_that_has_to_agree_is_made_after_the_answer() -> None:
+    """One that was made before, to find the version's place, says nothing about it."""
+    stage = Stage.of()
+    stage.deliver(stage.put())
+    worker = stage.until(stage.take(stage.end(stage.begin())), "copy")
+    listed_before = lists_of(stage)
+    stage.world.step(worker, Fate.ABSENT)
+    stage.world.finish(worker)
+    assert (listed_before, lists_of(stage)) == (1, 2)
+    arrives(stage)
+
+
+def lists_of(stage: Stage) -> int:
+    calls = (event.what for event in stage.world.scheduler.trace)
+    return sum(
+        isinstance(call, Call) and (call.port, call.name) == (Port.SOURCE, "versions") for call in calls
+    )

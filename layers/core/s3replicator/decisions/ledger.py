@@ -101,7 +101,8 @@ class Row:
     """One source version at one destination. Times in seconds since the epoch.
 
     ``left`` are our ids still to be removed, ``blocked`` those the destination refuses to remove, ``stray``
-    those that may be foreign and are never removed. ``doubt`` marks a replica adopted by its place only.
+    those that may be foreign and are never removed. ``doubt`` marks a replica that may be somebody else's;
+    ``proven`` that it holds the version's bytes all the same. Without that, nothing is copied from it.
     ``lost`` means that others removed the replica: it is not copied again unless an operator asks.
     ``purged`` means that somebody deleted the source version, and the rules replicate that. ``owed`` are
     changes of the source version (tags, ACL, lock, annotations) that its replica, or the replica to come,
@@ -116,6 +117,7 @@ class Row:
     replica: str | None = None
     nonce: str | None = None
     doubt: bool = False
+    proven: bool = False
     lost: bool = False
     purged: bool = False
     owed: frozenset[ChangeKind] = frozenset()
@@ -182,6 +184,11 @@ class Row:
         takes an ACL, and one part by part no annotations."""
         row = self.owing(ChangeKind.ACL_CHANGED) if self.acl else self
         return row.owing(ChangeKind.ANNOTATED) if by_parts else row
+
+    @property
+    def copyable(self) -> bool:
+        """Whether what its replica holds is known to be the version's."""
+        return self.kind is Kind.MARKER or self.proven or not self.doubt
 
     def ids(self) -> Iterator[str]:
         if self.replica is not None:

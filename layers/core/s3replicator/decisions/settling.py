@@ -154,7 +154,8 @@ class _Key:
             return row
         if not here:
             return tombstone(row)
-        if row.purged and row.doubt:
+        if row.doubt and (row.purged or not row.copyable):
+            # It can neither be removed nor be put in its place again.
             assert row.replica is not None
             return tombstone(replace(row, stray=(*row.stray, row.replica)))
         return row

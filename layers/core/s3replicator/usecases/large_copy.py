@@ -128,7 +128,7 @@ class LargeCopy:
     def _to_be_copied_again(self, work: Work, known: Row) -> Work:
         """The source version may be gone: then our own replica is copied."""
         replica = work.change.replica
-        if replica is None or replica != known.replica:
+        if replica is None or replica != known.replica or not known.copyable:
             return work
         try:
             found = self._engine.destination(work.destination).head(work.key.key, replica)

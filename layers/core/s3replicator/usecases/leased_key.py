@@ -27,7 +27,7 @@ from s3replicator.decisions.order import Place, place_by_list, place_by_sequence
 from s3replicator.decisions.replica import copy_request, is_disproven, is_proven, matches
 from s3replicator.decisions.rules import contenders_at
 from s3replicator.decisions.settling import Sides
-from s3replicator.decisions.stamp import Stamp
+from s3replicator.decisions.stamp import Stamp, place_of
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
 from s3replicator.ports import DestinationBucket, Granted, LeaseAnswer
 from s3replicator.usecases.absence import judged
@@ -35,8 +35,13 @@ from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.uploads import abort_upload
 from s3replicator.usecases.work import Work
 
-#: How far our clock and S3's may be apart, in seconds; S3 tells whole seconds only, hence one more.
+#: How far our clock and S3's are taken to be apart where nothing but time tells whose a version is, in
+#: seconds; S3 tells whole seconds only, hence one more.
 SKEW: Final = 6.0
+
+#: How far they may be apart at all: S3 refuses requests of a clock that is further off.
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList (RequestTimeTooSkewed)
+_MOST_SKEW: Final = 901.0
 
 
 class LeasedKey:
@@ -257,6 +262,7 @@ class LeasedKey:
             replica=published.version_id,
             nonce=nonce,
             doubt=False,
+            proven=False,
             completed=self._engine.clock.now(),
         )
         row = self.set_row(work.version_id, self._verified(row, work, published))
@@ -323,6 +329,7 @@ class LeasedKey:
             replica=replica.version_id,
             nonce=intent.nonce,
             doubt=doubt,
+            proven=doubt and intent.unstamped_etag is not None,
             lost=False,
             reason=None,
             detail=None,
@@ -339,27 +346,49 @@ class LeasedKey:
             return None
         listed = self.bucket.versions(self.key.key)
         known = self._known_ids()
-        since = intent.at - SKEW
         unknown = [
             version
             for version in reversed(listed)
-            if version.version_id not in known
-            and version.kind is intent.kind
-            and version.last_modified >= since
+            if version.version_id not in known and version.kind is intent.kind
         ]
         if intent.kind is Kind.OBJECT and intent.unstamped_size is None:
-            return next(((version, False) for version in unknown if self._is_of(version, intent)), None)
+            return self._find_stamped(intent, unknown)
         # Nothing in the version says whose it is: what came after all that we know of may be ours.
         above = _above(listed, known)
         for version in unknown:
-            if version.version_id in above and _may_be_of(version, intent):
+            is_younger = version.last_modified >= intent.at - SKEW
+            if version.version_id in above and is_younger and self._may_be_of(version, intent):
                 return version, True
         return None
 
-    def _is_of(self, version: ListedVersion, intent: Intent) -> bool:
+    def _find_stamped(
+        self, intent: Intent, unknown: Sequence[ListedVersion]
+    ) -> tuple[ListedVersion, bool] | None:
+        """The oldest that bears the nonce: a user's copy of it bears it, too. The nonce is proof enough;
+        times only spare a look at what cannot bear it."""
+        since = intent.at - _MOST_SKEW
+        for version in unknown:
+            if version.last_modified < since:
+                continue
+            stamp = self._stamp_of(version)
+            if stamp and (stamp.version_id, stamp.nonce) == (intent.version_id, intent.nonce):
+                return version, False
+        return None
+
+    def _may_be_of(self, version: ListedVersion, intent: Intent) -> bool:
+        """Whether a version can be what the intent made without a stamp: it has the size and the ETag, as far
+        as those are known, and is no other replica of this key, or a copy of one."""
+        if version.kind is Kind.MARKER:
+            return True
+        size, etag = intent.unstamped_size, intent.unstamped_etag
+        if size != version.size or etag not in (None, version.etag):
+            return False
+        stamp = self._stamp_of(version)
+        return stamp is None or stamp.place != place_of(self.key.destination, self.key.key)
+
+    def _stamp_of(self, version: ListedVersion) -> Stamp | None:
         replica = self.bucket.head(self.key.key, version.version_id)
-        stamp = Stamp.read(replica.metadata) if replica else None
-        return stamp is not None and stamp.version_id == intent.version_id and stamp.nonce == intent.nonce
+        return Stamp.read(replica.metadata) if replica else None
 
     def _known_ids(self) -> set[str]:
         return {version_id for row in self.rows().values() for version_id in row.ids()}
@@ -372,12 +401,6 @@ def retired(row: Row) -> Row:
     if row.doubt:
         return replace(row, replica=None, stray=(*row.stray, row.replica))
     return replace(row, replica=None, left=(*row.left, row.replica))
-
-
-def _may_be_of(version: ListedVersion, intent: Intent) -> bool:
-    """Whether a version without a stamp can be what the intent made, as far as the list tells."""
-    size, etag = intent.unstamped_size, intent.unstamped_etag
-    return size in (None, version.size) and etag in (None, version.etag)
 
 
 def _above(listed: Sequence[ListedVersion], known: set[str]) -> set[str]:
