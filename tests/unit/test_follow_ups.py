@@ -3,23 +3,24 @@ What was heard before the version came is given to its replica all the same."""
 
 from collections.abc import Callable
 from itertools import permutations
+from typing import Final
 
 import pytest
 
 from s3replicator.decisions.ledger import MOST_HEARD, LedgerKey, Status
 from s3replicator.decisions.versions import Tag
 from tests.unit.protocol.invariants import problems_of
-from tests.unit.protocol.memory_queues import Queue
+from tests.unit.protocol.memory_queues import Letter, Queue
 from tests.unit.protocol.scheduler import Fate
 from tests.unit.protocol.world import REPLICA
 from tests.unit.test_protocol_rules import KEY, LARGE, Stage, shown
 
-CHANGES = {
+Change = Callable[[Stage, int], Letter]
+CHANGES: Final[dict[str, Change]] = {
     "tags": lambda stage, number: stage.tag(number, "red"),
     "an ACL": lambda stage, number: stage.grant(number, "reader"),
     "annotations": lambda stage, number: stage.annotate(number, "red"),
 }
-Change = Callable[[Stage, int], object]
 each_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 
 

@@ -96,17 +96,23 @@ def test_a_version_that_is_listed_and_never_there_is_parked() -> None:
     assert len(stage.world.queues.letters[Queue.PARKED]) == 1
 
 
-@pytest.mark.parametrize("change", [Stage.tag, Stage.grant, Stage.annotate])
-def test_what_a_replica_is_owed_is_not_forgotten(change: Callable[[Stage, int, str], object]) -> None:
+@pytest.mark.parametrize(
+    ("change", "read", "owed"),
+    [
+        (Stage.tag, "tags", ChangeKind.TAGGED),
+        (Stage.grant, "acl", ChangeKind.ACL_CHANGED),
+        (Stage.annotate, "annotations", ChangeKind.ANNOTATED),
+    ],
+)
+def test_what_a_replica_is_owed_is_not_forgotten(
+    change: Callable[[Stage, int, str], object], read: str, owed: ChangeKind
+) -> None:
     stage = Stage.of()
     stage.deliver(stage.put())
     change(stage, 0, "green")
-    reads = {Stage.tag: "tags", Stage.grant: "acl", Stage.annotate: "annotations"}
     [letter, *_] = stage.world.queues.waiting(Queue.INGEST)
-    is_told_of_nothing(stage, stage.take(letter), reads[change])
-    assert stage.rows()[0].owed == {
-        {Stage.tag: ChangeKind.TAGGED, Stage.grant: ChangeKind.ACL_CHANGED}.get(change, ChangeKind.ANNOTATED)
-    }
+    is_told_of_nothing(stage, stage.take(letter), read)
+    assert stage.rows()[0].owed == {owed}
     arrives(stage)
 
 

@@ -295,17 +295,17 @@ def _task_at(key: str, version: str | None, place: LedgerKey) -> Task:
 
 def _task(outcome: Outcome) -> Task:
     assert outcome.key is not None
-    status = _STATUSES[outcome.result]
+    status, reason = _STATUSES[outcome.result], outcome.reason or outcome.result
     if outcome.result is Result.DUPLICATE and outcome.replica is None:
         # It was replicated, and others have removed the replica.
-        status, outcome = TaskStatus.SKIPPED, replace(outcome, reason=Reason.REPLICA_LOST)
+        status, reason = TaskStatus.SKIPPED, Reason.REPLICA_LOST
     succeeded = status is TaskStatus.SUCCEEDED
     return Task(
         key=outcome.key,
         version=outcome.version_id,
         destination=outcome.destination or "",
         status=status,
-        reason=None if succeeded else outcome.reason or outcome.result,
+        reason=None if succeeded else reason,
         detail=None if succeeded else outcome.detail,
         replica=outcome.replica,
         replica_key=outcome.replica_key,
