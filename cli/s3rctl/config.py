@@ -21,11 +21,12 @@ from s3rctl.common import (
     print_json,
     safe,
 )
-from s3rctl.config_file import none_in_force, read_file, refuse, unknown
+from s3rctl.config_file import none_in_force, not_compared, read_file, refuse, unknown
 from s3rctl.config_rules import print_rules, rule_document
-from s3replicator.adapters.configuration_document import parse
+from s3replicator.adapters.configuration_document import parse, parse_in_force
 from s3replicator.adapters.configuration_object import Stored
-from s3replicator.decisions.configuration import InvalidConfiguration
+from s3replicator.decisions.collisions import search_collision
+from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
 
 _GROUP: Final = """\
 The replication configuration says which objects go where. It is the document that
@@ -89,11 +90,15 @@ def run_validate(given: argparse.Namespace) -> int:
         configuration = parse(body)
     except InvalidConfiguration as error:
         return refuse(given, given.file, error)
+    warning = not_compared(configuration)
     if given.json:
-        print_json({"valid": True, "rules": [rule_document(rule) for rule in configuration.rules]})
+        rules = [rule_document(rule) for rule in configuration.rules]
+        print_json({"valid": True, "rules": rules, "warning": warning})
     else:
         print(safe(f"{given.file}: valid, {plural(len(configuration.rules), 'rule')}"))
         print_rules(configuration.rules)
+    if warning is not None:
+        note(f"Note: {warning}")
     return DONE
 
 
@@ -108,20 +113,30 @@ def run_show(given: argparse.Namespace) -> int:
         return unknown(given.version_id)
     if stored is None:
         return none_in_force(where.uri)
-    problem = None
+    problem = warning = None
     try:
-        operator.stack.check(parse(stored.body, operator.stack.source_bucket))
+        configuration = parse_in_force(stored.body, operator.stack.source_bucket)
+        operator.stack.check(configuration)
+        warning = _collision(configuration)
     except InvalidConfiguration as error:
         problem = str(error)
     if given.json:
-        print_json(_stored_document(where.uri, stored, problem))
+        print_json({**_stored_document(where.uri, stored, problem), "warning": warning})
     else:
         note(f"{where.uri}, version {stored.version_id}, written at {moment(stored.written)}")
         print(stored.body.decode(errors="backslashreplace").rstrip("\n"))
     if problem is not None:
         which = "in force" if given.version_id is None else "shown"
         complain(f"the configuration {which} cannot be used: {problem}")
+    if warning is not None:
+        note(f"Note: {warning}")
     return DONE if problem is None else NOT_DONE
+
+
+def _collision(configuration: Configuration) -> str | None:
+    """A former release let some rules in that `config put` would refuse now."""
+    found = search_collision(configuration).collision
+    return None if found is None else f"{found}; `s3rctl config put` would refuse these rules now"
 
 
 def _stored_document(uri: str, stored: Stored, problem: str | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from s3rctl.common import (
     said_yes,
     size,
 )
-from s3rctl.config_file import none_in_force, read_file, refuse, unknown
+from s3rctl.config_file import none_in_force, not_compared, read_file, refuse, unknown
 from s3replicator.adapters.configuration_document import parse
 from s3replicator.adapters.configuration_object import Former, Overtaken
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
@@ -120,7 +120,10 @@ def put(given: argparse.Namespace, operator: Operator, name: str, body: bytes) -
         in_force = f"version {former.version_id}" if former else "none at all"
         complain(f"not written: version {given.replacing} is no longer in force, but {in_force}")
         return NOT_DONE
-    tell = partial(_tell, given, seconds=stack.configuration_cache, warning=stack.doubt(configuration))
+    warnings = [
+        each for each in (stack.doubt(configuration), not_compared(configuration)) if each is not None
+    ]
+    tell = partial(_tell, given, seconds=stack.configuration_cache, warning="; ".join(warnings) or None)
     if former is not None and former.body == body:
         return tell(former.version_id, written=False)
     try:

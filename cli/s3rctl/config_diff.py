@@ -12,7 +12,7 @@ from s3rctl.bar import progress_bar
 from s3rctl.common import DONE, CannotWork, Commands, command, connect, note, plural, print_json, print_table
 from s3rctl.config_file import none_in_force, read_file, refuse, unknown
 from s3rctl.config_rules import rule_document, shown
-from s3replicator.adapters.configuration_document import parse
+from s3replicator.adapters.configuration_document import parse, parse_in_force
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration, Rule
 from s3replicator.decisions.configuration_changes import (
     ANOTHER_KEY,
@@ -83,7 +83,7 @@ def run(given: argparse.Namespace) -> int:
             in_force = name == _CURRENT
             return none_in_force(connected().configuration().uri) if in_force else unknown(name)
         try:
-            read.append(parse(body, connected().stack.source_bucket if stored else None))
+            read.append(parse_in_force(body, connected().stack.source_bucket) if stored else parse(body))
         except InvalidConfiguration as error:
             return refuse(given, name, error)
     old, new = read

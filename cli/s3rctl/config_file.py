@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from s3rctl.common import NOT_DONE, CannotWork, complain, print_json
-from s3replicator.decisions.configuration import InvalidConfiguration
+from s3replicator.decisions.collisions import search_collision
+from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
 
 
 def read_file(name: str) -> bytes:
@@ -21,6 +22,16 @@ def refuse(given: argparse.Namespace, name: str, error: InvalidConfiguration) ->
     else:
         complain(f"{name}: {error}")
     return NOT_DONE
+
+
+def not_compared(configuration: Configuration) -> str | None:
+    """What is said where the rules are too many for the search to come to an end."""
+    if search_collision(configuration).complete:
+        return None
+    return (
+        "the rules are too many to find out whether two keys of the source could get one key at a"
+        " destination; if two do, the second is parked with DestinationKeyConflict"
+    )
 
 
 def none_in_force(uri: str) -> int:

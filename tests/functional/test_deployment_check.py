@@ -19,6 +19,7 @@ from s3replicator.decisions.deployment import SetupRefused
 from s3replicator.decisions.findings import Check, Finding
 from s3replicator.usecases import deployment_check, probing
 from s3replicator.usecases.deployment_check import DeploymentCheck
+from tests.functional.configurations import COLLIDING
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.s3rctl_tool import Event, LambdaAnswer, functions_answering, refused, running
 from tests.functional.world import DESTINATIONS, ONE, World
@@ -162,6 +163,22 @@ def test_a_stack_without_a_configuration_yet_is_deployed(
     [found] = world.s3.list_objects_v2(Bucket="control-bucket")["Contents"]
     world.s3.delete_object(Bucket="control-bucket", Key=found["Key"])
     assert cloudformation.send("Create")["Status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize(("kind", "answered"), [("Create", "FAILED"), ("Update", "SUCCESS")])
+def test_rules_that_collide_keep_a_stack_from_coming_to_be_but_not_one_that_runs_from_a_new_release(
+    kind: str,
+    answered: str,
+    world: World,
+    cloudformation: CloudFormation,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world.rules(*COLLIDING)
+    answer = cloudformation.send(kind)
+    assert answer["Status"] == answered
+    told = caplog.text if kind == "Update" else answer["Reason"]
+    assert "two keys of the source at one key" in told
+    assert "'bbb'" in told
 
 
 def test_a_delete_is_answered_without_a_look(cloudformation: CloudFormation) -> None:

@@ -7,6 +7,7 @@ import pytest
 from s3replicator.decisions.ledger import Status
 from s3replicator.decisions.stamp import place_of
 from tests.functional import jobs
+from tests.functional.configurations import COLLIDING, MEETING
 from tests.functional.faults import Fault, faults
 from tests.functional.passing_time import let_time_pass
 from tests.functional.world import ONE, SOURCE, TABLE, World
@@ -94,6 +95,39 @@ def test_two_keys_that_come_to_one_are_a_reported_conflict(world: World) -> None
     assert parked["reason"] == "DestinationKeyConflict"
     assert f"{SOURCE}/in/x" in parked["detail"]
     assert world.versions("eu/x") == ["of in"]
+
+
+def test_rules_that_a_former_release_let_in_replicate_though_keys_collide(
+    world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They would be refused now. In force they are told of, and never unreadable."""
+    first, second, replica = MEETING
+    world.rules(*COLLIDING)
+    world.settings()
+    assert world.deliver(world.put(first, b"first"), world.put("other")).failed == []
+    assert world.deliver(world.put(second, b"second")).failed == []
+    world.drain()
+    assert world.versions("other") == ["content"]
+    assert world.versions(replica) == ["first"]
+    assert [parked["reason"] for parked in world.parked()] == ["DestinationKeyConflict"]
+    told = capsys.readouterr().out
+    assert '"RulesCollide"' in told
+    assert '"ConfigurationUnreadable"' not in told
+    [problem] = {vars(record)["problem"] for record in caplog.records if record.msg == "rules collide"}
+    assert "'bbb' by rule 'rule-1'" in problem
+
+
+def test_rules_that_collide_are_told_of_as_long_as_they_are_in_force(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.rules(*COLLIDING)
+    world.settings(CONFIGURATION_CACHE_SECONDS="0")
+    for key in ("first", "second"):
+        world.deliver(world.put(key))
+        assert '"RulesCollide"' in capsys.readouterr().out
+    world.rules(COLLIDING[1])
+    world.deliver(world.put("third"))
+    assert '"RulesCollide"' not in capsys.readouterr().out
 
 
 def test_work_in_flight_moves_with_the_rule(world: World) -> None:

@@ -4,22 +4,24 @@ The sentences are those of decisions/problems.py, which docs/runbook.md quotes.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Final
 
 import boto3
 import pytest
 
 import functions.retry.app
-from s3replicator.decisions import problems
+from s3replicator.decisions import collisions, problems
 from s3replicator.decisions.configuration import OBJECT_KEY
 from s3replicator.decisions.findings import Check, Finding, Severity
 from s3replicator.decisions.probe import FOLDER, is_probe
 from s3replicator.decisions.problems import Problem
 from s3replicator.decisions.stack import StackUnusable
 from s3replicator.usecases import probing
+from tests.functional.configurations import COLLIDING
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.world import CONTROL, DESTINATIONS, ONE, SOURCE, TABLE, TWO, Context, World
 
@@ -134,6 +136,14 @@ BY_OWN_POLICY_OF_KEY = (
     " identity-based policy allows the kms:GenerateDataKey action"
 )
 
+
+@contextmanager
+def replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, value)
+        yield
+
+
 Preparation = Callable[[World], "AbstractContextManager[object] | None"]
 
 
@@ -211,6 +221,16 @@ PROVOKED: Final[dict[str, Provocation]] = {
         },
     ),
     "NOT_IN_STACK": Provocation(rules(to("elsewhere")), "elsewhere", names=RULE),
+    "RULES_COLLIDE": Provocation(
+        rules(*COLLIDING),
+        names={
+            "told": "'ab' by rule 'rule-2' and 'bbb' by rule 'rule-1' would both be replicated to 'ab'"
+            f" in {ONE!r}"
+        },
+    ),
+    "NOT_COMPARED": Provocation(
+        both(rules(*COLLIDING), lambda _: replaced(collisions, "MOST_LOOKS", 5)), "configuration"
+    ),
     "SOURCE_MISSING": Provocation(lambda world: world.s3.delete_bucket(Bucket=SOURCE) and None, SOURCE),
     "DESTINATION_MISSING": Provocation(lambda world: world.s3.delete_bucket(Bucket=ONE) and None),
     "SOURCE_HIDDEN": Provocation(meeting(denied("HeadBucket", "", SOURCE)), SOURCE),
@@ -307,7 +327,7 @@ PROVOKED_ELSEWHERE: Final = {"NOT_WIRED", "NOTIFICATIONS_UNSEEN"}
 
 WARNINGS: Final = {
     *("NO_CONFIGURATION", "UNSEEN", "LOCKED_BY_DEFAULT", "ACLS_DISABLED", "REPLICAS_ARE_OURS"),
-    *("REPLICATED_TWICE", "UPLOADS_STAY", "EXPIRES", "NOT_PROBED"),
+    *("REPLICATED_TWICE", "UPLOADS_STAY", "EXPIRES", "NOT_PROBED", "RULES_COLLIDE", "NOT_COMPARED"),
 }
 
 

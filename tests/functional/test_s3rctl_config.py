@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from s3replicator.adapters.configuration_object import ConfigurationObject, Overtaken
+from s3replicator.decisions import collisions
 from s3replicator.decisions.configuration import OBJECT_KEY
-from tests.functional.configurations import document
+from tests.functional.configurations import COLLIDING, MEETING, document
 from tests.functional.s3rctl_tool import CACHE_SECONDS, Tool, deploy, sign_out
 from tests.functional.world import CONTROL, ONE, SOURCE, TWO, World
 
@@ -502,6 +503,61 @@ def test_a_version_that_cannot_be_used_is_not_brought_back(world: World, s3rctl:
     assert refused.code == 1
     assert f"version {answer['VersionId']}: " in refused.err
     assert history(world) == before
+
+
+def colliding() -> dict[str, Any]:
+    """What a former release let in."""
+    both = zip(document(ONE, TWO)["Rules"], COLLIDING, strict=True)
+    to_one = {"Destination": {"Bucket": f"arn:aws:s3:::{ONE}"}}
+    return {"Rules": [{**rule, **to_one, **more} for rule, more in both]}
+
+
+def test_rules_that_collide_are_refused_with_two_keys_wherever_they_would_be_put_in_force(
+    world: World, s3rctl: Tool, file: Path
+) -> None:
+    former = world.s3.put_object(Bucket=CONTROL, Key=OBJECT_KEY, Body=json.dumps(colliding()))
+    world.configure(document(ONE))
+    before = history(world)
+    file.write_text(json.dumps(colliding()))
+    for refused in (
+        s3rctl("config", "validate", str(file)),
+        s3rctl("config", "put", str(file)),
+        s3rctl("config", "rollback", former["VersionId"], "--yes"),
+    ):
+        assert refused.code == 1
+        for key in MEETING:
+            assert repr(key) in refused.err
+    assert history(world) == before
+
+
+def test_rules_in_force_that_collide_are_shown_and_compared_and_said_to_be_refused_now(
+    world: World, s3rctl: Tool, file: Path
+) -> None:
+    world.configure(colliding())
+    answer = s3rctl("config", "show")
+    assert answer.code == 0
+    assert "would both be replicated to 'ab'" in answer.err
+    assert "refuse these rules now" in answer.err
+    told = s3rctl("config", "show", "--json").json
+    assert told["problem"] is None
+    assert "'bbb'" in told["warning"]
+    assert s3rctl("config", "diff", "current", str(file)).code == 0
+    assert s3rctl("config", "explain", f"s3://{SOURCE}/bbb", "--size", "1").code == 0
+    assert s3rctl("config", "put", str(file)).code == 0
+
+
+def test_rules_that_are_too_many_to_compare_are_put_in_force_and_that_is_said(
+    s3rctl: Tool, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collisions, "MOST_LOOKS", 5)
+    file.write_text(json.dumps(colliding()))
+    validated = s3rctl("config", "validate", str(file))
+    assert validated.code == 0
+    assert "DestinationKeyConflict" in validated.err
+    assert "too many" in s3rctl("config", "validate", str(file), "--json").json["warning"]
+    answer = s3rctl("config", "put", str(file), "--json")
+    assert answer.code == 0
+    assert "too many" in answer.json["warning"]
 
 
 def test_a_version_is_brought_back_only_in_the_place_of_the_one_that_was_seen(

@@ -195,6 +195,7 @@ def test_the_readme_tells_every_metric() -> None:
         telemetry.PENDING,
         telemetry.DRIFT,
         telemetry.CONFIGURATION_UNREADABLE,
+        telemetry.RULES_COLLIDE,
         telemetry.THRESHOLD_MISSED,
         telemetry.SOURCE_UNVERSIONED,
         telemetry.VERSION_DELETES_HALTED,

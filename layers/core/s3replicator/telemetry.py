@@ -26,6 +26,7 @@ PENDING: Final = "OperationsPendingReplication"
 REPLICATED: Final = "OperationsReplicated"
 NOT_ELIGIBLE: Final = "OperationsNotEligible"
 CONFIGURATION_UNREADABLE: Final = "ConfigurationUnreadable"
+RULES_COLLIDE: Final = "RulesCollide"
 THRESHOLD_MISSED: Final = "ReplicationThresholdMissed"
 VERSION_DELETES_HALTED: Final = "VersionDeletesHalted"
 DRIFT: Final = "DriftFound"
@@ -129,6 +130,14 @@ def report_unreadable_configuration(problem: str) -> None:
     logger.error("configuration unreadable", problem=problem)
     metrics = _metrics({})
     metrics.add_metric(CONFIGURATION_UNREADABLE, MetricUnit.Count, 1)
+    metrics.flush_metrics()
+
+
+def report_colliding_rules(source: str, problem: str) -> None:
+    """The configuration in force lets two keys of the source meet at a destination."""
+    logger.warning("rules collide", problem=problem)
+    metrics = _metrics({"SourceBucket": source})
+    metrics.add_metric(RULES_COLLIDE, MetricUnit.Count, 1)
     metrics.flush_metrics()
 
 

@@ -109,6 +109,7 @@ def parts_of(settings: Settings, connections: int, publish_seconds: float) -> Pa
         cache=settings.configuration_cache,
         clock=clock,
         report=telemetry.report_unreadable_configuration,
+        report_collision=partial(telemetry.report_colliding_rules, settings.source_bucket),
     )
     engine = Engine(
         source=S3Source(home),

@@ -29,11 +29,22 @@ class _Validator(Protocol):
 
 
 def parse(text: str | bytes, source_bucket: str | None = None) -> Configuration:
-    """Raises ``InvalidConfiguration``, which names the rule, the field, what is wrong, and the fix."""
+    """A document that shall be put in force. Raises ``InvalidConfiguration``, which names the rule, the
+    field, what is wrong, and the fix."""
+    return _parsed(text, source_bucket, in_force=False)
+
+
+def parse_in_force(text: str | bytes, source_bucket: str | None = None) -> Configuration:
+    """One that is, or was, in force: what a former release let in is used, though ``parse`` would refuse it
+    now for keys that collide."""
+    return _parsed(text, source_bucket, in_force=True)
+
+
+def _parsed(text: str | bytes, source_bucket: str | None, *, in_force: bool) -> Configuration:
     document = _read(text)
     try:
         _check_shape(document)
-        return from_document(document, source_bucket)
+        return from_document(document, source_bucket, in_force=in_force)
     except InvalidConfiguration as error:
         raise _naming_rule(document, error) from None
 

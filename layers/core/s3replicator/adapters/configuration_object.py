@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from s3replicator.adapters.configuration_document import parse
+from s3replicator.adapters.configuration_document import parse_in_force
 from s3replicator.decisions.configuration import OBJECT_KEY, Configuration, InvalidConfiguration
 from s3replicator.decisions.failures import Reason, RetryableError
 
@@ -102,7 +102,7 @@ class ConfigurationObject:
         if stored is None:
             return Configuration(())
         try:
-            return parse(stored.body, source_bucket)
+            return parse_in_force(stored.body, source_bucket)
         except InvalidConfiguration as error:
             raise RetryableError(Reason.CONFIGURATION_UNREADABLE, f"{self.uri}: {error}") from error
 

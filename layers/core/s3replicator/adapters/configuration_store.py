@@ -1,21 +1,27 @@
 """The replication configuration in the control bucket, cached."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from s3replicator.adapters.configuration_document import parse
+from s3replicator.adapters.configuration_document import parse_in_force
+from s3replicator.decisions.collisions import search_collision
 from s3replicator.decisions.configuration import OBJECT_KEY, Configuration, InvalidConfiguration
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.ports import Clock
+
+#: A function searches for rules that collide for some tenths of a second at most, while messages wait: what
+#: takes longer is found by `s3rctl config validate` and `s3rctl check`.
+_MOST_LOOKS: Final = 200_000
 
 
 class ConfigurationStore:
     """Reads the document at most once in ``cache`` seconds, and only if it has changed.
 
     A configuration that cannot be read any more does not undo the last good one; ``report`` is told of
-    it every time.
+    it every time. So is ``report_collision`` of one that lets keys of the source meet at a destination: it
+    was let in by a former release, and is used as it is.
     """
 
     def __init__(
@@ -27,6 +33,7 @@ class ConfigurationStore:
         cache: float,
         clock: Clock,
         report: Callable[[str], None],
+        report_collision: Callable[[str], None],
     ) -> None:
         self._client = client
         self._bucket = bucket
@@ -34,7 +41,9 @@ class ConfigurationStore:
         self._cache = cache
         self._clock = clock
         self._report = report
+        self._report_collision = report_collision
         self._known: Configuration | None = None
+        self._collision: str | None = None
         self._owners: Mapping[str, str] = {}
         self._etag: str | None = None
         self._fresh_until = 0.0
@@ -49,6 +58,8 @@ class ConfigurationStore:
             self._report(problem)
             if self._known is None:
                 raise RetryableError(Reason.CONFIGURATION_UNREADABLE, problem) from error
+        if self._collision is not None:
+            self._report_collision(self._collision)
         self._fresh_until = self._clock.now() + self._cache
         assert self._known is not None
         return self._known
@@ -66,8 +77,10 @@ class ConfigurationStore:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 304:
                 return None
             raise
-        configuration = parse(answer["Body"].read(), self._source_bucket)
+        configuration = parse_in_force(answer["Body"].read(), self._source_bucket)
         self._etag = answer["ETag"]
+        collision = search_collision(configuration, _MOST_LOOKS).collision
+        self._collision = None if collision is None else str(collision)
         self._owners = {
             rule.destination.bucket: rule.destination.account
             for rule in reversed(configuration.ranked)

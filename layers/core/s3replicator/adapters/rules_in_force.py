@@ -1,6 +1,6 @@
 """The replication configuration as it is at this moment, for a check: the functions cache theirs."""
 
-from s3replicator.adapters.configuration_document import parse
+from s3replicator.adapters.configuration_document import parse_in_force
 from s3replicator.adapters.configuration_object import ConfigurationObject
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
 from s3replicator.decisions.failures import Reason, TerminalError
@@ -17,6 +17,6 @@ class RulesInForce:
         if stored is None:
             return None
         try:
-            return parse(stored.body, self._source_bucket)
+            return parse_in_force(stored.body, self._source_bucket)
         except InvalidConfiguration as error:
             raise TerminalError(Reason.CONFIGURATION_UNREADABLE, f"{self._where.uri}: {error}") from error

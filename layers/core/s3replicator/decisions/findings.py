@@ -19,6 +19,7 @@ class Check(StrEnum):
     """What is looked at, in the order in which it is told."""
 
     CONFIGURATION = "configuration"
+    COLLISIONS = "key collisions"
     NOTIFICATIONS = "notifications"
     EXISTENCE = "existence"
     REGION = "region"

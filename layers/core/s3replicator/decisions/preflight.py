@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from s3replicator.decisions import problems
+from s3replicator.decisions.collisions import search_collision
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.deployment import Presence
 from s3replicator.decisions.findings import Check, Finding, fine
@@ -90,6 +91,18 @@ def about_configuration(configuration: Configuration, destinations: Iterable[str
         if bucket not in known:
             [rule, *_] = _rules(configuration, bucket)
             yield problems.NOT_IN_STACK.at(bucket, rule=rule.id)
+    yield _about_collisions(configuration)
+
+
+def _about_collisions(configuration: Configuration) -> Finding:
+    """A former release let some in that collide; they replicate, so it is no failure."""
+    search = search_collision(configuration)
+    if search.collision is not None:
+        bucket = search.collision.rule.destination.bucket
+        return problems.RULES_COLLIDE.at(bucket, told=str(search.collision))
+    if not search.complete:
+        return problems.NOT_COMPARED.at("configuration")
+    return fine(Check.COLLISIONS, "configuration", "the rules keep keys apart")
 
 
 def _rules(configuration: Configuration, bucket: str) -> list[Rule]:

@@ -78,6 +78,21 @@ NOT_IN_STACK: Final = Problem(
     Check.CONFIGURATION,
     code=Reason.DESTINATION_NOT_IN_STACK,
 )
+RULES_COLLIDE: Final = Problem(
+    Severity.WARNING,
+    "The rules in force put two keys of the source at one key there: {told}.",
+    "The second of them is parked. Put rules in force whose prefixes keep them apart: s3rctl config put FILE",
+    Check.COLLISIONS,
+    code="InvalidRequest",
+)
+NOT_COMPARED: Final = Problem(
+    Severity.WARNING,
+    "The rules in force are too many to find out whether two keys of the source could get one key at a"
+    " destination.",
+    "Nothing, if their prefixes keep them apart. Two keys that meet all the same are never mixed: the second"
+    " one is parked, with DestinationKeyConflict.",
+    Check.COLLISIONS,
+)
 NOT_WIRED: Final = Problem(
     Severity.FAILED,
     "The notifications of the source are not as the stack needs them: {told}",

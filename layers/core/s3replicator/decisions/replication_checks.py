@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+from s3replicator.decisions.collisions import search_collision
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration, Rule
-from s3replicator.decisions.key_ranges import admitted_prefixes, find_collision
+from s3replicator.decisions.key_ranges import admitted_prefixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,7 @@ def check(
     written: Sequence[Mapping[str, Any]], configuration: Configuration, source_bucket: str | None
 ) -> None:
     """``written`` are the rules of a document of the right shape, ``configuration`` what they say."""
-    rules = [
-        _Read(index, one, rule)
-        for index, (one, rule) in enumerate(zip(written, configuration.rules, strict=True))
-    ]
+    rules = _read(written, configuration)
     _check_form(rules)
     _check_ids(rules)
     for each in rules:
@@ -54,7 +52,32 @@ def check(
         _check_prefixes(rules)
     else:
         _check_priorities(rules)
-    _check_collisions(rules, configuration)
+
+
+def check_collisions(written: Sequence[Mapping[str, Any]], configuration: Configuration) -> None:
+    """What a document has to say besides, that shall be put in force: no two keys of the source may get one
+    key at a destination. One that is in force already is used as it is, and a check of the deployment tells
+    of it."""
+    found = search_collision(configuration).collision
+    if found is None:
+        return
+    reads = {read.rule.id: read for read in _read(written, configuration)}
+    one, other = ((reads[found.rule.id], found.key), (reads[found.other_rule.id], found.other_key))
+    if "KeyTransform" not in one[0].written.get("Extensions", {}):
+        one, other = other, one
+    raise one[0].refusal(
+        "InvalidRequest",
+        "Extensions.KeyTransform",
+        f"{one[1]!r} and, by Rules[{other[0].index}], {other[1]!r} would both be replicated to"
+        f" {found.replica!r} in {one[0].bucket!r}; choose prefixes that keep them apart",
+    )
+
+
+def _read(written: Sequence[Mapping[str, Any]], configuration: Configuration) -> list[_Read]:
+    return [
+        _Read(index, one, rule)
+        for index, (one, rule) in enumerate(zip(written, configuration.rules, strict=True))
+    ]
 
 
 # -- one rule
@@ -276,22 +299,6 @@ def _check_prefixes(rules: Sequence[_Read]) -> None:
                     f"{longer!r} overlaps with {shorter!r} of Rules[{one}] for the same destination"
                     f" {bucket!r}; write Filter and Priority in both, so that the higher one decides",
                 )
-
-
-def _check_collisions(rules: Sequence[_Read], configuration: Configuration) -> None:
-    found = find_collision(configuration)
-    if found is None:
-        return
-    reads = {read.rule.id: read for read in rules}
-    one, other = ((reads[found.rule.id], found.key), (reads[found.other_rule.id], found.other_key))
-    if "KeyTransform" not in one[0].written.get("Extensions", {}):
-        one, other = other, one
-    raise one[0].refusal(
-        "InvalidRequest",
-        "Extensions.KeyTransform",
-        f"{one[1]!r} and, by Rules[{other[0].index}], {other[1]!r} would both be replicated to"
-        f" {found.replica!r} in {one[0].bucket!r}; choose prefixes that keep them apart",
-    )
 
 
 def _again(values: Sequence[object]) -> Iterator[tuple[int, int]]:

@@ -13,20 +13,24 @@ from s3replicator.decisions.configuration import (
     LateVersions,
     Rule,
 )
-from s3replicator.decisions.replication_checks import check
+from s3replicator.decisions.replication_checks import check, check_collisions
 from s3replicator.decisions.versions import Tag
 
 
-def from_document(document: Mapping[str, Any], source_bucket: str | None = None) -> Configuration:
+def from_document(
+    document: Mapping[str, Any], source_bucket: str | None = None, *, in_force: bool = False
+) -> Configuration:
     """Read a document whose shape has been checked against the schema.
 
     Raises ``InvalidConfiguration`` where its rules contradict themselves, each other, or the bucket they
-    are for.
+    are for. Where keys may collide, only a document that is not ``in_force`` yet is refused.
     """
     written = document["Rules"]
     rules = tuple(_rule(name, rule) for name, rule in zip(_names(written), written, strict=True))
     configuration = Configuration(rules)
     check(written, configuration, source_bucket)
+    if not in_force:
+        check_collisions(written, configuration)
     return configuration
 
 

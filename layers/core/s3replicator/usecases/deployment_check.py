@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from s3replicator.decisions.custom_resource import Answer, success
 from s3replicator.decisions.deployment import SetupRefused
-from s3replicator.decisions.findings import Finding, Remedy, failed, warnings
+from s3replicator.decisions.findings import Check, Finding, Remedy, Severity, warnings
 from s3replicator.decisions.stack import StackUnusable
 from s3replicator.ports import Clock
 
@@ -46,7 +46,7 @@ class DeploymentCheck:
             return success(request, identifier)
         properties = request["ResourceProperties"]
         checks = self.checks(properties["ReplicateFunction"], properties["RetryFunction"])
-        problem = self._problem(checks)
+        problem = self._problem(checks, new=request["RequestType"] == "Create")
         if problem is None:
             return success(request, identifier)
         # What a stack goes back to has worked before. If it does not now, going back is still the best there
@@ -56,7 +56,7 @@ class DeploymentCheck:
             return success(request, identifier)
         raise SetupRefused(problem)
 
-    def _problem(self, checks: Checks) -> str | None:
+    def _problem(self, checks: Checks, *, new: bool) -> str | None:
         until = self.clock.now() + PATIENCE
         for pause in (*PAUSES, None):
             try:
@@ -64,7 +64,7 @@ class DeploymentCheck:
             except StackUnusable as error:
                 problem = str(error)
             else:
-                wrong = failed(found)
+                wrong = [each for each in found if _is_refused(each, new=new)]
                 if not wrong:
                     for finding in warnings(found):
                         self.note(str(finding))
@@ -76,6 +76,13 @@ class DeploymentCheck:
                 break
             self.clock.sleep(pause)
         return problem
+
+
+def _is_refused(finding: Finding, *, new: bool) -> bool:
+    """Rules that collide keep a stack from coming to be. One that runs with them, as a former release let it,
+    can be deployed again."""
+    collides = finding.check is Check.COLLISIONS and finding.code is not None
+    return finding.severity is Severity.FAILED or (new and collides)
 
 
 def _may_pass(finding: Finding) -> bool:
