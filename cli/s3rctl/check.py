@@ -36,8 +36,9 @@ _DESCRIPTION: Final = """\
 The functions of the stack look at the source and at each destination as the roles that replicate: whether
 the buckets exist, in which region, whose they are, versioning, Object Lock, Object Ownership, the KMS keys of
 the rules, lifecycle rules, and rules of Amazon's own replication. Then they try it out: for each kind of
-replica that the rules make a small object is written below `.s3-replicator-probe/`, its tags are changed, it
-is read, hidden by a delete marker where rules replicate those, copied again, and deleted by its version id.
+replica, wherever the rules make it, a small object `.s3-replicator-probe/NAME` is written behind the prefix
+of the replicas (at most 20 a bucket; what is left out is named), its tags are changed, it is read, hidden by
+a delete marker where rules replicate those, copied again, and deleted by its version id.
 Nothing of it stays, no stack replicates it, and the source is only read. Where Object Lock gives it a
 retention it is one of five seconds, for which the check waits.
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import boto3
 import pytest
@@ -316,6 +317,9 @@ PROVOKED: Final[dict[str, Provocation]] = {
         code="Throttled",
         told="copying to the destination: SlowDown made up",
     ),
+    "PLACES_NOT_PROBED": Provocation(
+        rules({"Filter": {"Prefix": "k" * 1000}}), names={"places": f"'{'k' * 77}...'"}
+    ),
     "NOT_PROBED": Provocation(
         lambda world: natively_replicated(world, ONE, "onward-bucket"), names={"onward": "onward-bucket"}
     ),
@@ -327,7 +331,15 @@ PROVOKED_ELSEWHERE: Final = {"NOT_WIRED", "NOTIFICATIONS_UNSEEN"}
 
 WARNINGS: Final = {
     *("NO_CONFIGURATION", "UNSEEN", "LOCKED_BY_DEFAULT", "ACLS_DISABLED", "REPLICAS_ARE_OURS"),
-    *("REPLICATED_TWICE", "UPLOADS_STAY", "EXPIRES", "NOT_PROBED", "RULES_COLLIDE", "NOT_COMPARED"),
+    *(
+        "REPLICATED_TWICE",
+        "UPLOADS_STAY",
+        "EXPIRES",
+        "NOT_PROBED",
+        "RULES_COLLIDE",
+        "NOT_COMPARED",
+        "PLACES_NOT_PROBED",
+    ),
 }
 
 
@@ -440,11 +452,98 @@ def test_a_probe_is_what_a_rule_would_make_of_a_version(world: World) -> None:
     assert_no_probe_is_left(world)
 
 
-def test_rules_that_make_the_same_kind_of_replica_need_one_probe(world: World) -> None:
-    world.rules(*({"Filter": {"Prefix": f"{number}/"}} for number in range(5)))
-    world.check()
-    sent = [call for call in world.calls["replicate"] if call.operation == "PutObject"]
-    assert len(sent) == len(DESTINATIONS)
+def denied_outside(prefix: str, *operations: str) -> AbstractContextManager[object]:
+    """As by a policy whose Deny has NotResource BUCKET/PREFIX*. Deletes by version id are let through."""
+
+    def outside(request: Any) -> bool:
+        url = urlsplit(request.url)
+        key = unquote(url.path).removeprefix(f"/{ONE}").removeprefix("/")
+        return to_bucket(ONE)(request) and "versionId" not in url.query and not key.startswith(prefix)
+
+    return faults(
+        *(
+            Fault(
+                operation,
+                status=403,
+                code="AccessDenied",
+                message=BY_POLICY,
+                times=99,
+                when=outside,
+                happened=1,
+            )
+            for operation in operations
+        )
+    )
+
+
+WRITING: Final = ("PutObject", "DeleteObject", "CopyObject", "CreateMultipartUpload")
+
+
+@pytest.mark.parametrize(
+    ("rule", "prefix"),
+    [
+        ({"Filter": {"Prefix": "eu/"}}, "eu/"),
+        (
+            {
+                "Filter": {"Prefix": "in/"},
+                "Extensions": {"KeyTransform": {"StripPrefix": "in/", "AddPrefix": "eu/"}},
+            },
+            "eu/",
+        ),
+        (
+            {
+                "Filter": {"Prefix": "in/"},
+                "Extensions": {
+                    "KeyNameConstraint": {"MatchAnyPrefix": ["in/eu/a/", "in/eu/b/"]},
+                    "KeyTransform": {"StripPrefix": "in/"},
+                },
+            },
+            "eu/",
+        ),
+    ],
+    ids=["its prefix", "its transform", "its prefixes"],
+)
+def test_a_probe_lies_where_the_replicas_of_a_rule_lie(
+    world: World, rule: dict[str, Any], prefix: str
+) -> None:
+    """What a policy denies elsewhere is nobody's concern; what it denies there is."""
+    world.rules({"DeleteMarkerReplication": {"Status": "Enabled"}, **rule})
+    with denied_outside(prefix, *WRITING):
+        found = world.check()
+    assert [str(finding) for finding in found if finding.severity is Severity.FAILED] == []
+    assert_no_probe_is_left(world)
+    with denied_outside("asia/", *WRITING):
+        found = world.check()
+    denied_there = [finding.check for finding in found if finding.severity is Severity.FAILED]
+    assert Check.WRITE in denied_there
+    assert_no_probe_is_left(world)
+
+
+def test_a_delete_marker_is_tried_only_where_a_rule_would_write_one(world: World) -> None:
+    world.rules(
+        {"Filter": {"Prefix": "eu/"}, "DeleteMarkerReplication": {"Status": "Enabled"}},
+        {"Filter": {"Prefix": "asia/"}},
+    )
+    with denied_outside("eu/", "DeleteObject"):
+        found = world.check()
+    assert [str(finding) for finding in found if finding.check is Check.MARKER and finding.code] == []
+
+
+def test_of_many_prefixes_twenty_are_probed_and_the_others_named(world: World) -> None:
+    world.rules(*({"Filter": {"Prefix": f"{number:02}/"}} for number in range(23)))
+    found = world.check()
+    sent = [call.arguments for call in world.calls["replicate"] if call.operation == "PutObject"]
+    assert sum(arguments["Bucket"] == ONE for arguments in sent) == 20
+    [told] = [
+        finding
+        for finding in found
+        if finding.check is Check.WRITE and finding.code is None and finding.severity is Severity.WARNING
+    ]
+    assert told.subject == ONE
+    for number in range(23):
+        probed = any(arguments["Key"].startswith(f"{number:02}/") for arguments in sent)
+        assert (f"'{number:02}/'" in told.message) != probed
+    assert_no_probe_is_left(world)
 
 
 def test_a_delete_marker_is_tried_only_where_rules_replicate_some(world: World) -> None:

@@ -30,6 +30,9 @@ THREADS: Final = ("tests/functional/test_threads.py",)
 S3: Final = ("tests/functional/test_s3_adapters.py",)
 CALLS: Final = ("tests/functional/test_api_calls.py",)
 CHANGES: Final = ("tests/functional/test_after_creation.py",)
+COLLISIONS: Final = ("tests/unit/test_collisions.py",)
+IN_FORCE: Final = ("tests/unit/test_configuration_in_force.py",)
+PREFLIGHT: Final = ("tests/unit/test_preflight.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -914,5 +917,124 @@ MUTANTS: Final = (
         "a null version has a name that tells it from the next one",
         Edit("decisions/versions.py", "    if version_id != NULL:\n", "    if version_id:\n"),
         tests=S3,
+    ),
+    # -- rules that collide, and probes
+    _mutant(
+        "collision-refused-in-force",
+        "what a former release accepted is read, though its rules collide",
+        Edit(
+            "adapters/configuration_document.py",
+            "return _parsed(text, source_bucket, in_force=True)",
+            "return _parsed(text, source_bucket, in_force=False)",
+        ),
+        tests=IN_FORCE,
+    ),
+    _mutant(
+        "collision-let-in",
+        "rules that collide are not put in force",
+        Edit("decisions/replication_document.py", "    if not in_force:\n", "    if False:\n"),
+        tests=IN_FORCE,
+    ),
+    _mutant(
+        "collision-heads-left-out",
+        "a stronger rule may leave only keys that begin in some way",
+        Edit("decisions/collisions.py", 'return dict.fromkeys(["", *rests, *begun])', 'return {"": None}'),
+        tests=COLLISIONS,
+    ),
+    _mutant(
+        "collision-substring-at-the-seam",
+        "what a rule asks for may begin in the prefix",
+        Edit(
+            "decisions/collisions.py",
+            'return dict.fromkeys(["", *rests, *begun])',
+            'return dict.fromkeys(["", *rests])',
+        ),
+        tests=COLLISIONS,
+    ),
+    _mutant(
+        "collision-tails-left-out",
+        "keys that meet may have to end in some way",
+        Edit("decisions/collisions.py", 'return dict.fromkeys(["", *ends])', 'return {"": None}'),
+        tests=COLLISIONS,
+    ),
+    _mutant(
+        "collision-bare-words-left-out",
+        "a suffix may begin in the prefix",
+        Edit("decisions/collisions.py", "    yield from _bare(one, other)\n", ""),
+        tests=COLLISIONS,
+    ),
+    _mutant(
+        "collision-substring-of-one-side",
+        "what one rule asks for may be in its prefix, and must not be in the other's key",
+        Edit(
+            "decisions/collisions.py",
+            'pairs = product([*here, ""], [*there, ""])',
+            'pairs = product(here or [""], there or [""])',
+        ),
+        tests=COLLISIONS,
+    ),
+    _mutant(
+        "collision-by-a-hidden-rule",
+        "of a rule that never decides no key meets another",
+        Edit(
+            "decisions/collisions.py",
+            "        return self.rule.filter.admits(key) and _object(",
+            "        return self.rule.filter.admits(key) or _object(",
+        ),
+        tests=COLLISIONS,
+    ),
+    _mutant(
+        "collision-search-without-end",
+        "the search for collisions has a limit",
+        Edit("decisions/collisions.py", "        if self.left < 0:\n", "        if False:\n"),
+        tests=COLLISIONS,
+    ),
+    _mutant(
+        "collision-in-force-not-told",
+        "of rules in force that collide a metric tells",
+        Edit(
+            "adapters/configuration_store.py",
+            "        if self._collision is not None:\n",
+            "        if False:\n",
+        ),
+        tests=("tests/functional/test_key_transform.py",),
+    ),
+    _mutant(
+        "collision-stops-an-update",
+        "a running stack is not kept from a new release by rules that collide",
+        Edit(
+            "usecases/deployment_check.py",
+            'new=request["RequestType"] == "Create"',
+            "new=True",
+        ),
+        tests=("tests/functional/test_deployment_check.py",),
+    ),
+    _mutant(
+        "probe-at-the-root",
+        "a probe lies where replicas of its rule lie",
+        Edit("decisions/probe.py", "_key(self.prefix, nonce, number)", '_key("", nonce, number)'),
+        tests=PREFLIGHT,
+    ),
+    _mutant(
+        "probes-without-number",
+        "no more than twenty probes are written to a bucket",
+        Edit("decisions/probe.py", "if _has_room(place)][:MOST]", "if _has_room(place)]"),
+        tests=PREFLIGHT,
+    ),
+    _mutant(
+        "left-out-in-silence",
+        "prefixes that are not probed are named",
+        Edit("usecases/preflight.py", "        report.findings += about_left_out(plan)\n", ""),
+        tests=("tests/functional/test_preflight.py",),
+    ),
+    _mutant(
+        "marker-probed-anywhere",
+        "a delete marker is tried only where a rule would write one",
+        Edit(
+            "decisions/probe.py",
+            "_Place(prefix, kind, rule, kms, rule.delete_markers)",
+            "_Place(prefix, kind, rule, kms, True)",
+        ),
+        tests=PREFLIGHT,
     ),
 )

@@ -1,5 +1,6 @@
 """What a check decides without looking: what a denial says, which probes there are, what counts."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3replicator.decisions.configuration import (
+    AS_IT_IS,
     Configuration,
     Destination,
     Filter,
+    KeyNames,
     KeyTransform,
     Rule,
 )
@@ -23,12 +26,12 @@ from s3replicator.decisions.preflight import (
     NativeRule,
     Unseen,
     about_destination,
+    about_left_out,
     may_be_probed,
     onward,
     region_of_key,
-    replicas_of,
 )
-from s3replicator.decisions.probe import FOLDER, Written, is_probe, planned, probe_request
+from s3replicator.decisions.probe import FOLDER, MOST, Written, is_probe, planned, probe_request
 from s3replicator.decisions.stamp import Stamp, place_of
 from tests.unit.strategies import keys
 
@@ -153,7 +156,7 @@ def test_a_finding_is_read_as_it_was_written() -> None:
 
 
 def test_a_bucket_without_rules_gets_the_plainest_probe() -> None:
-    [probe] = planned(configuration(), ["replicas"], NONCE)
+    [probe] = planned(configuration(), ["replicas"], NONCE).probes
     assert (probe.bucket, probe.key, probe.rule) == ("replicas", f"{FOLDER}{NONCE}-0", None)
     request = probe_request(probe, NONCE, None)
     assert request.arguments["StorageClass"] == "STANDARD"
@@ -161,36 +164,94 @@ def test_a_bucket_without_rules_gets_the_plainest_probe() -> None:
     assert "ObjectLockMode" not in request.arguments
 
 
-def test_each_kind_of_replica_has_its_probe() -> None:
+def test_each_kind_of_replica_has_its_probe_wherever_it_is_made() -> None:
     alike = [rule(number, filter=Filter(prefix=f"{number}/")) for number in range(3)]
     kinds = [
+        rule(9),
         rule(10, destination=Destination("replicas", storage_class="STANDARD_IA")),
         rule(11, transform=KeyTransform(add="team/")),
         rule(12, destination=Destination("replicas", account="1" * 12, owner_override=True)),
         rule(13, kms=True, destination=Destination("replicas", kms_key="key")),
     ]
-    probes = planned(configuration(*alike, *kinds, rule(14, bucket="others")), ["replicas"], NONCE)
-    assert len({probe.key for probe in probes}) == len(probes) == 5
-    assert sum(probe.key.startswith("team/") for probe in probes) == 1
+    plan = planned(configuration(*alike, *kinds, rule(14, bucket="others")), ["replicas"], NONCE)
+    probes = plan.probes
+    assert len({probe.key for probe in probes}) == len(probes) == 8
+    places = Counter(probe.key.partition(FOLDER)[0] for probe in probes)
+    assert places == {"0/": 1, "1/": 1, "2/": 1, "team/": 1, "": 4}
     assert [probe.kms_key for probe in probes if probe.kms] == ["key"]
     assert {probe.bucket for probe in probes} == {"replicas"}
+    assert plan.left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("filter_", "transform", "prefixes"),
+    [
+        (Filter(), AS_IT_IS, [""]),
+        (Filter("logs/"), AS_IT_IS, ["logs/"]),
+        (Filter("logs/"), KeyTransform("", "eu/"), ["eu/logs/"]),
+        (Filter("logs/app/"), KeyTransform("logs/", ""), ["app/"]),
+        (Filter("logs/"), KeyTransform("logs/", "eu/"), ["eu/"]),
+        (
+            Filter("in/", names=KeyNames(("in/a/", "in/b/", "out/"), not_prefixes=("in/b",))),
+            KeyTransform("in/", "eu/"),
+            ["eu/a/"],
+        ),
+    ],
+)
+def test_a_probe_lies_behind_what_all_keys_of_replicas_begin_with(
+    filter_: Filter, transform: KeyTransform, prefixes: list[str]
+) -> None:
+    plan = planned(configuration(rule(filter=filter_, transform=transform)), ["replicas"], NONCE)
+    assert [probe.key.partition(FOLDER)[0] for probe in plan.probes] == prefixes
+
+
+def test_of_more_than_twenty_each_kind_comes_first_then_each_prefix_and_the_others_are_named() -> None:
+    plain = [rule(100 - n, filter=Filter(f"{n}/")) for n in range(25)]
+    cold = Destination("replicas", storage_class="GLACIER")
+    same_places = [rule(50 - n, filter=Filter(f"{n}/"), destination=cold) for n in range(25)]
+    marking = rule(1, filter=Filter("last/"), delete_markers=True)
+    plan = planned(configuration(*plain, *same_places, marking), ["replicas", "others"], NONCE)
+    probes = [probe for probe in plan.probes if probe.bucket == "replicas"]
+    assert len(probes) == MOST == 20
+    classes = Counter(probe.rule.destination.storage_class for probe in probes if probe.rule)
+    assert classes == {None: 19, "GLACIER": 1}
+    assert [probe.key.partition(FOLDER)[0] for probe in probes if probe.markers] == ["last/"]
+    tried = {probe.key.partition(FOLDER)[0] for probe in probes}
+    assert set(plan.left_out["replicas"]) >= {f"{n}/" for n in range(25)} - tried
+    # Where only one of two kinds was tried, that is no more known.
+    assert "1/" in plan.left_out["replicas"]
+    [told] = about_left_out(plan)
+    assert told.severity is Severity.WARNING
+    assert "'24/'" in told.message or "more" in told.message
+
+
+def test_a_prefix_that_leaves_no_room_is_not_probed_and_named() -> None:
+    short, long = "k" * 960, "\N{GRINNING FACE}" * 250
+    rules = configuration(rule(1, filter=Filter(short)), rule(2, filter=Filter(long)))
+    plan = planned(rules, ["replicas"], NONCE)
+    assert [probe.key.partition(FOLDER)[0] for probe in plan.probes] == [short]
+    assert plan.left_out == {"replicas": (long,)}
+    assert all(len(probe.key.encode()) <= 1024 for probe in plan.probes)
 
 
 def test_a_rule_that_is_off_has_no_probe() -> None:
     off = rule(enabled=False, destination=Destination("replicas", storage_class="GLACIER"))
-    [probe] = planned(configuration(off), ["replicas"], NONCE)
+    [probe] = planned(configuration(off), ["replicas"], NONCE).probes
     assert probe.rule is None
 
 
-def test_markers_are_tried_where_any_rule_replicates_them() -> None:
-    rules = configuration(rule(1), rule(2, delete_markers=True), rule(3, bucket="others"))
-    by_bucket = {probe.bucket: probe.markers for probe in planned(rules, ["replicas", "others"], NONCE)}
-    assert by_bucket == {"replicas": True, "others": False}
+def test_markers_are_tried_where_a_rule_replicates_them() -> None:
+    rules = configuration(
+        rule(1), rule(2, delete_markers=True), rule(3, filter=Filter("logs/")), rule(4, bucket="others")
+    )
+    plan = planned(rules, ["replicas", "others"], NONCE)
+    found = {(probe.bucket, probe.key.partition(FOLDER)[0]): probe.markers for probe in plan.probes}
+    assert found == {("replicas", ""): True, ("replicas", "logs/"): False, ("others", ""): False}
 
 
 def test_a_probe_bears_a_stamp_that_is_nobodys() -> None:
     """Whoever reads it takes it for a replica where it lies, and for the replica of no version there is."""
-    [probe] = planned(configuration(), ["replicas"], NONCE)
+    [probe] = planned(configuration(), ["replicas"], NONCE).probes
     metadata = probe_request(probe, NONCE, None).arguments["Metadata"]
     stamp = Stamp.read(metadata)
     assert stamp is not None
@@ -211,23 +272,6 @@ def test_every_probe_is_recognised(prefix: str, number: int) -> None:
 
 
 # -- settings
-
-
-@pytest.mark.parametrize(
-    ("prefix", "strip", "add", "expected"),
-    [
-        ("", "", "", ""),
-        ("logs/", "", "", "logs/"),
-        ("logs/", "", "eu/", "eu/logs/"),
-        ("logs/app/", "logs/", "", "app/"),
-        ("logs/", "logs/", "eu/", "eu/"),
-        ("lo", "logs/", "eu/", "eu/"),
-        ("", "logs/", "eu/", "eu/"),
-        ("other/", "logs/", "eu/", "eu/other/"),
-    ],
-)
-def test_what_the_keys_of_replicas_begin_with(prefix: str, strip: str, add: str, expected: str) -> None:
-    assert replicas_of(rule(filter=Filter(prefix=prefix), transform=KeyTransform(strip, add))) == expected
 
 
 FOUND = Bucket("replicas", Presence.FOUND, "eu-west-1", "Enabled")
@@ -252,6 +296,11 @@ def aborting(prefix: str = "") -> LifecycleRule:
         ((aborting("logs/"),), (rule(filter=Filter(prefix="logs/app/")),), Severity.OK),
         ((aborting("logs/"),), (rule(filter=Filter(prefix="log")),), Severity.WARNING),
         ((aborting("a/"), aborting("b/")), (rule(filter=Filter(prefix="b/")),), Severity.OK),
+        (
+            (aborting("in/a/"),),
+            (rule(filter=Filter("in/", names=KeyNames(("in/a/x", "in/a/y")))),),
+            Severity.OK,
+        ),
         ((aborting("eu/"),), (rule(transform=KeyTransform(add="eu/")),), Severity.OK),
     ],
 )

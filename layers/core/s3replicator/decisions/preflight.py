@@ -9,6 +9,8 @@ from s3replicator.decisions.collisions import search_collision
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.deployment import Presence
 from s3replicator.decisions.findings import Check, Finding, fine
+from s3replicator.decisions.key_ranges import ranges_of
+from s3replicator.decisions.probe import MOST, Plan
 
 ENABLED: Final = "Enabled"
 #: Object Ownership settings: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
@@ -251,7 +253,7 @@ def _lifecycle(bucket: Bucket, rules: Iterable[Rule]) -> Iterator[Finding]:
     if isinstance(bucket.lifecycle, Unseen):
         yield _unseen(Check.UPLOADS, bucket.name, bucket.lifecycle)
         return
-    places = [replicas_of(rule) for rule in rules] or [""]
+    places = list(dict.fromkeys(each.replica for rule in rules for each in ranges_of(rule))) or [""]
     aborting = tuple(rule.prefix for rule in bucket.lifecycle if rule.aborts_uploads)
     if all(place.startswith(aborting) for place in places):
         yield fine(Check.UPLOADS, bucket.name, "aborted by a lifecycle rule")
@@ -264,19 +266,26 @@ def _lifecycle(bucket: Bucket, rules: Iterable[Rule]) -> Iterator[Finding]:
     yield fine(Check.EXPIRATION, bucket.name, "no lifecycle rule removes replicas")
 
 
-def replicas_of(rule: Rule) -> str:
-    """What the keys of all replicas of the rule begin with."""
-    prefix, transform = rule.filter.prefix, rule.transform
-    # Keys that begin with the prefix may or may not begin with all that is stripped.
-    in_doubt = len(prefix) < len(transform.strip) and transform.strip.startswith(prefix)
-    return transform.add if in_doubt else transform.of(prefix)
-
-
 def _unseen(check: Check, bucket: str, unseen: Unseen) -> Finding:
     return problems.UNSEEN.at(bucket, check=check, told=unseen.told, action=unseen.action)
 
 
 # -- the probe
+
+
+#: So many prefixes are named in one sentence, each of so many letters at most.
+_NAMED, _SHOWN = 20, 80
+
+
+def about_left_out(plan: Plan) -> Iterator[Finding]:
+    for bucket, prefixes in plan.left_out.items():
+        named = ", ".join(_quoted(prefix) for prefix in prefixes[:_NAMED])
+        more = f" and {len(prefixes) - _NAMED} more" if len(prefixes) > _NAMED else ""
+        yield problems.PLACES_NOT_PROBED.at(bucket, places=named + more, most=str(MOST))
+
+
+def _quoted(prefix: str) -> str:
+    return repr(prefix if len(prefix) <= _SHOWN else f"{prefix[: _SHOWN - 3]}...")
 
 
 def onward(bucket: Bucket, key: str) -> str | None:

@@ -1,15 +1,18 @@
 """The probe: a small object that a check writes to a destination, reads, copies and deletes again.
 
-It lies where the replicas of a rule lie, so that a policy about their prefix is met, in a folder that is
-reserved for probes: nothing there is ever replicated, by whichever stack comes upon it.
+It lies where the replicas of a rule lie: behind the prefix that all their keys have, so that a policy about
+it says of the probe what it says of them; and in a folder that is reserved for probes: nothing there is ever
+replicated, by whichever stack comes upon it.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Final, Self
 
-from s3replicator.decisions.configuration import Configuration, Rule
+from s3replicator.decisions.configuration import MAX_KEY, Configuration, Rule
+from s3replicator.decisions.key_ranges import ranges_of
 from s3replicator.decisions.replica import ReplicaRequest, upload_request
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Lock, SourceObject, Tag, VersionRef
@@ -24,8 +27,12 @@ BODY: Final = b"A probe of s3-replicator, which s3rctl check has written and del
 _NOTHING: Final = "(probe)"
 
 
-#: The name of a check, which is of 12 random bytes, and the number of the kind of replica.
-_NAME: Final = re.compile(re.escape(FOLDER) + r"[A-Za-z0-9_-]{16}-[0-9]+\Z")
+#: So many probes are written to a destination at most.
+MOST: Final = 20
+
+#: The name of a check, which is of 12 random bytes, and the number of the probe at its destination.
+_NONCE: Final = 16
+_NAME: Final = re.compile(re.escape(FOLDER) + rf"[A-Za-z0-9_-]{{{_NONCE}}}-[0-9]+\Z")
 
 
 def is_probe(key: str) -> bool:
@@ -36,7 +43,7 @@ def is_probe(key: str) -> bool:
 class Probe:
     """One kind of replica at one destination: what ``rule`` makes of a version that is, or is not, encrypted
     with a KMS key. Without a rule it is what a rule would make that asks for nothing. ``markers`` says
-    whether a rule for the bucket replicates delete markers."""
+    whether a rule that makes such replicas replicates delete markers, too."""
 
     bucket: str
     key: str
@@ -80,33 +87,81 @@ class Written:
         return cls(*(document[name] for name in names))
 
 
-def planned(configuration: Configuration, buckets: Iterable[str], nonce: str) -> list[Probe]:
-    """A probe for each kind of replica that the rules make in these buckets, and at least one each."""
-    return [
-        Probe(bucket, f"{_place(rule)}{FOLDER}{nonce}-{number}", rule, kms, markers)
-        for bucket in buckets
-        for markers in [any(rule.delete_markers for rule in _rules(configuration, bucket))]
-        for number, (rule, kms) in enumerate(_kinds(_rules(configuration, bucket)))
-    ]
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``left_out``: by bucket, what the keys of those replicas begin with of which none is tried."""
+
+    probes: tuple[Probe, ...]
+    left_out: Mapping[str, tuple[str, ...]]
 
 
-def _rules(configuration: Configuration, bucket: str) -> list[Rule]:
-    return [rule for rule in configuration.ranked if rule.destination.bucket == bucket]
+def planned(configuration: Configuration, buckets: Iterable[str], nonce: str) -> Plan:
+    """In each of these buckets a probe for each kind of replica that the rules make, wherever they make it,
+    and at least one; but no more than ``MOST``."""
+    probes: list[Probe] = []
+    left_out: dict[str, tuple[str, ...]] = {}
+    for bucket in buckets:
+        places = _places(rule for rule in configuration.ranked if rule.destination.bucket == bucket)
+        tried = [place for place in _in_turn(places) if _has_room(place)][:MOST]
+        probes += [place.probe(bucket, nonce, number) for number, place in enumerate(tried)]
+        if not places:
+            probes.append(Probe(bucket, _key("", nonce, 0)))
+        left_out[bucket] = tuple(dict.fromkeys(one.prefix for one in places if one not in tried))
+    return Plan(tuple(probes), {bucket: prefixes for bucket, prefixes in left_out.items() if prefixes})
 
 
-def _kinds(rules: Iterable[Rule]) -> list[tuple[Rule | None, bool]]:
-    kinds: dict[tuple[object, ...], tuple[Rule, bool]] = {}
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """``rule`` makes replicas whose keys begin with ``prefix``; ``kind`` is what else is the same for all
+    rules that make such replicas, and ``markers`` whether one of them replicates delete markers."""
+
+    prefix: str
+    kind: tuple[object, ...]
+    rule: Rule
+    kms: bool
+    markers: bool
+
+    def probe(self, bucket: str, nonce: str, number: int) -> Probe:
+        return Probe(bucket, _key(self.prefix, nonce, number), self.rule, self.kms, self.markers)
+
+
+def _places(rules: Iterable[Rule]) -> list[_Place]:
+    found: dict[tuple[object, ...], _Place] = {}
     for rule in rules:
         to = rule.destination
-        stored = (rule.transform.add, to.storage_class, to.owner_override, to.account)
-        kinds.setdefault((*stored, None), (rule, False))
-        if rule.kms:
-            kinds.setdefault((*stored, to.kms_key), (rule, True))
-    return list(kinds.values()) or [(None, False)]
+        stored = (to.storage_class, to.owner_override, to.account)
+        for prefix, kms in product(_prefixes(rule), (False, True) if rule.kms else (False,)):
+            kind = (*stored, to.kms_key if kms else None)
+            same = found.setdefault((prefix, kind), _Place(prefix, kind, rule, kms, rule.delete_markers))
+            if rule.delete_markers and not same.markers:
+                found[prefix, kind] = replace(same, markers=True)
+    return list(found.values())
 
 
-def _place(rule: Rule | None) -> str:
-    return rule.transform.add if rule else ""
+def _prefixes(rule: Rule) -> Iterable[str]:
+    return dict.fromkeys(each.replica for each in ranges_of(rule))
+
+
+def _in_turn(places: Iterable[_Place]) -> list[_Place]:
+    """The first of every kind, then the first with every prefix, then the rest."""
+    kinds: set[object] = set()
+    prefixes: set[str] = set()
+    turns: tuple[list[_Place], ...] = ([], [], [])
+    for place in places:
+        kind = (place.kind, place.markers)
+        turn = 0 if kind not in kinds else 1 if place.prefix not in prefixes else 2
+        turns[turn].append(place)
+        kinds.add(kind)
+        prefixes.add(place.prefix)
+    return [place for turn in turns for place in turn]
+
+
+def _key(prefix: str, nonce: str, number: int) -> str:
+    return f"{prefix}{FOLDER}{nonce}-{number}"
+
+
+def _has_room(place: _Place) -> bool:
+    return len(_key(place.prefix, "-" * _NONCE, MOST).encode()) <= MAX_KEY
 
 
 def probe_request(probe: Probe, nonce: str, until: float | None) -> ReplicaRequest:

@@ -351,3 +351,10 @@ NOT_PROBED: Final = Problem(
     "Look at one object that has been replicated: s3rctl status s3://SOURCE/KEY",
     Check.WRITE,
 )
+PLACES_NOT_PROBED: Final = Problem(
+    Severity.WARNING,
+    "In {bucket} not all that is done with replicas whose keys begin with {places} was tried.",
+    "Look at one such object that has been replicated: s3rctl status s3://SOURCE/KEY. A check writes at most"
+    " {most} probes to a bucket, and none where a prefix leaves no room for its name.",
+    Check.WRITE,
+)

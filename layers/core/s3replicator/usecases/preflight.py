@@ -18,6 +18,7 @@ from s3replicator.decisions.preflight import (
     Unseen,
     about_configuration,
     about_destination,
+    about_left_out,
     about_source,
     may_be_probed,
     onward,
@@ -148,7 +149,9 @@ class Preflight:
     ) -> None:
         found = {bucket.name: bucket for bucket in destinations if may_be_probed(bucket)}
         tasks: list[Task] = []
-        for probe in planned(configuration, found, nonce):
+        plan = planned(configuration, found, nonce)
+        report.findings += about_left_out(plan)
+        for probe in plan.probes:
             bucket = found[probe.bucket]
             onward_to = onward(bucket, probe.key)
             if onward_to is None:

@@ -133,7 +133,7 @@ class ProbeRemoval:
     def run(self, nonce: str, written: Iterable[Written]) -> list[Finding]:
         """Try out what else is done with replicas, then delete every version of this check's probes: those
         that were told of, and those that are listed, if the writer could not tell."""
-        probes = planned(self._rules_in_force(), self.regions, nonce)
+        probes = planned(self._rules_in_force(), self.regions, nonce).probes
         told: dict[Probe, list[Written]] = {probe: [] for probe in probes}
         for version in written:
             # Nothing else is ever deleted here, whatever is asked.
