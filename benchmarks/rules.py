@@ -65,10 +65,29 @@ def by_tag(number: int) -> dict[str, Any]:
     return rule(number, 0, {"Tag": tag(number)})
 
 
+def moved(number: int) -> dict[str, Any]:
+    """The hardest to read: each stands in the way of the weakest, and none of them collide."""
+    if number == 0:
+        return rule(0, 0, {"Prefix": "team-"})
+    prefix = f"team-{number}/"
+    return rule(
+        number, 0, {"Prefix": prefix}, KeyTransform={"StripPrefix": prefix, "AddPrefix": f"{prefix}new/"}
+    )
+
+
+def by_suffix(number: int) -> dict[str, Any]:
+    """Half of them are put below a prefix, so that only their suffixes keep keys apart."""
+    names = {"MatchAnySuffix": [f"{number}.csv", f"{number}.json"]}
+    transform = {"AddPrefix": "a/" if number % 2 else ""}
+    return rule(number, 0, {}, KeyNameConstraint=names, KeyTransform=transform)
+
+
 DOCUMENTS: Final[Mapping[str, Callable[[int], dict[str, Any]]]] = {
     "mixed, 4 destinations": mixed,
     "a prefix each": by_prefix,
     "a tag each": by_tag,
+    "a prefix each, moved": moved,
+    "a suffix each, two places": by_suffix,
 }
 
 
@@ -146,12 +165,12 @@ def measure(kind: Callable[[int], dict[str, Any]], objects: int = OBJECTS) -> Ti
 def main() -> None:
     print(f"{RULES} rules, {OBJECTS} objects, milliseconds of the processor\n")
     print(
-        f"  {'document':<24}{'size':>9}{'reading it':>12}{'one object':>12}{'a plain loop':>14}{'ratio':>8}"
+        f"  {'document':<28}{'size':>9}{'reading it':>12}{'one object':>12}{'a plain loop':>14}{'ratio':>8}"
     )
     for name, kind in DOCUMENTS.items():
         times = measure(kind)
         print(
-            f"  {name:<24}{times.size // 1024:>5} KiB{times.read:>12.0f}{times.ours:>12.3f}"
+            f"  {name:<28}{times.size // 1024:>5} KiB{times.read:>12.0f}{times.ours:>12.3f}"
             f"{times.plain:>14.3f}{times.ours / times.plain:>8.2f}"
         )
 
