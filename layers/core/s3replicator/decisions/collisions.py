@@ -202,7 +202,8 @@ class _OfBucket:
         return _Side(of.rule, of.source, tuple(stronger)) if _object(of.rule.filter, always) else None
 
     def _candidates(self, rule: Rule) -> list[Rule]:
-        """The stronger rules that some object without needless tags cannot get past."""
+        """The stronger rules that can take objects with no more tags than the rule asks for: others are
+        got past by an object without their tags."""
         if rule.id not in self._stronger:
             ranked = self._ranked[: self._places[rule.id]]
             self._looks.take(len(ranked) // 2)
