@@ -223,6 +223,7 @@ def test_a_users_copy_of_a_replica_is_an_object_of_its_own(two_way: TwoWay) -> N
     world = two_way.world
     copied = world.s3.copy_object(Bucket=ONE, Key="copy", CopySource={"Bucket": ONE, "Key": "key"})
     with two_way.back():
+        world.deliver(two_way.event("ObjectCreated:Copy", ONE, "copy", copied["VersionId"]))
         world.deliver(two_way.tag(ONE, "copy", copied["VersionId"], colour="blue"))
         world.drain()
 
@@ -282,3 +283,59 @@ def test_what_may_not_be_written_is_parked_and_comes_with_the_retry(two_way: Two
         assert '"DstPutTaggingNotPermitted"' in body
         world.deliver(body)
     assert two_way.world.tags("key", two_way.world.version_of(put), SOURCE) == {"colour": "blue"}
+
+
+# -- what a stamp alone does not prove
+
+
+def forged(two_way: TwoWay, origin: str, body: bytes) -> str:
+    """An object of somebody's, at the place of a replica, that says it is one of that version; its id."""
+    stamp = Stamp.of(VersionRef(SOURCE, "key", origin), "made-up", ONE, "key")
+    put = two_way.world.s3.put_object(Bucket=ONE, Key="key", Body=body, Metadata=stamp.metadata())
+    return str(put["VersionId"])
+
+
+@pytest.mark.parametrize("body", [b"CONTENT", b"another size"])
+def test_a_stamp_that_anybody_can_write_changes_no_version(two_way: TwoWay, body: bytes) -> None:
+    put, _ = two_way.replicated()
+    origin = two_way.world.version_of(put)
+    planted = forged(two_way, origin, body)
+    with two_way.back() as world:
+        assert world.deliver(two_way.tag(ONE, "key", planted, colour="blue")).failed == []
+    assert two_way.world.tags("key", origin, SOURCE) == {}
+
+
+def test_what_came_from_here_is_no_origin(two_way: TwoWay) -> None:
+    """A replica at the other side, whose place is named by a stamp on this one."""
+    own = two_way.world.s3.put_object(Bucket=ONE, Key="key", Body=b"content")
+    with two_way.back() as world:
+        world.deliver(two_way.event("ObjectCreated:Put", ONE, "key", own["VersionId"]))
+    [row] = two_way.world.rows("key", SOURCE)
+    planted = forged(two_way, str(row.replica), b"content")
+    before = len(two_way.writes())
+    with two_way.back() as world:
+        assert world.deliver(two_way.tag(ONE, "key", planted, colour="blue")).failed == []
+    assert len(two_way.writes()) == before
+
+
+@pytest.mark.parametrize("forge", [False, True])
+def test_no_hold_is_taken_off_and_no_retention_shortened(two_way: TwoWay, forge: bool) -> None:
+    """Not by whoever may change a replica, nor by what says it is one."""
+    put, replica = two_way.replicated()
+    world, origin = two_way.world, two_way.world.version_of(put)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=9)
+    held: Any = {"Bucket": SOURCE, "Key": "key", "VersionId": origin}
+    world.s3.put_object_legal_hold(**held, LegalHold={"Status": "ON"})
+    world.s3.put_object_retention(**held, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    theirs = forged(two_way, origin, b"content") if forge else replica
+    named: Any = {"Bucket": ONE, "Key": "key", "VersionId": theirs}
+    shorter = until - timedelta(days=8)
+    world.s3.put_object_legal_hold(**named, LegalHold={"Status": "OFF"})
+    world.s3.put_object_retention(**named, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": shorter})
+    with two_way.back():
+        world.deliver(two_way.tag(ONE, "key", theirs, colour="blue"))
+        world.deliver(two_way.event("ObjectRetention:Put", ONE, "key", theirs))
+
+    locked = world.s3.head_object(**held)
+    assert (locked["ObjectLockMode"], locked["ObjectLockRetainUntilDate"]) == ("GOVERNANCE", until)
+    assert locked["ObjectLockLegalHoldStatus"] == "ON"

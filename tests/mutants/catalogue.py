@@ -26,6 +26,7 @@ ABSENCE: Final = ("tests/unit/test_wrong_absence.py",)
 FOLLOW_UPS: Final = ("tests/unit/test_follow_ups.py",)
 PARKED: Final = ("tests/unit/test_parked_for_certain.py",)
 ADOPTION: Final = ("tests/unit/test_adoption.py",)
+REPLICA_CHANGES: Final = ("tests/functional/test_replica_changes.py",)
 THREADS: Final = ("tests/functional/test_threads.py",)
 S3: Final = ("tests/functional/test_s3_adapters.py",)
 CALLS: Final = ("tests/functional/test_api_calls.py",)
@@ -315,6 +316,29 @@ MUTANTS: Final = (
         "what has been parked is not due any more",
         Edit("usecases/pass_state.py", "leased.set_row(work.version_id, replace(row, due=None))", "pass"),
         tests=PARKED,
+    ),
+    # -- what others change about replicas
+    _mutant(
+        "stamp-is-proof",
+        "a stamp alone does not say of which version something is a replica",
+        Edit("usecases/replica_changes.py", "return same is True", "return True"),
+        tests=REPLICA_CHANGES,
+    ),
+    _mutant(
+        "origin-from-here",
+        "what came from here itself is no origin",
+        Edit(
+            "usecases/replica_changes.py",
+            "if stamp is not None and stamp.place == place_of(work.destination, key):",
+            "if False:",
+        ),
+        tests=REPLICA_CHANGES,
+    ),
+    _mutant(
+        "loosened-from-afar",
+        "no hold is taken off, and no retention shortened, by what happens to a replica",
+        Edit("usecases/replica_changes.py", "may_loosen=False", "may_loosen=True"),
+        tests=REPLICA_CHANGES,
     ),
     _mutant(
         "waits-for-its-own-pool",

@@ -193,6 +193,10 @@ class MemoryDestination:
     def versions(self, key: str) -> Sequence[ListedVersion]:
         return self._bucket.listed(key)
 
+    def checksum(self, key: str, version_id: str) -> Checksum | None:
+        version = self._bucket.find(key, version_id)
+        return version.contents.checksum if version and version.contents else None
+
     def head(self, key: str, version_id: str) -> SourceObject | None:
         version = self._bucket.find(key, version_id)
         if version is None:

@@ -144,9 +144,16 @@ class S3Destination:
             return versions_of(self._client, self._bucket.named(), key)
 
     def head(self, key: str, version_id: str) -> SourceObject | None:
+        return self._head(key, version_id)
+
+    def checksum(self, key: str, version_id: str) -> Checksum | None:
+        found = self._head(key, version_id, ChecksumMode="ENABLED")
+        return found.checksum if found else None
+
+    def _head(self, key: str, version_id: str, **asked: str) -> SourceObject | None:
         with self._failures_of(Call.DST_READ):
             try:
-                answer = self._client.head_object(**self._replica(key, version_id))
+                answer = self._client.head_object(**self._replica(key, version_id), **asked)
             except ClientError as error:
                 if status_of(error) == 404:
                     return None

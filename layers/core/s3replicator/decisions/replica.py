@@ -206,6 +206,19 @@ def is_proven(source: SourceObject, published: Published) -> bool:
     return plain_md5 and same_encryption and source.etag == published.etag
 
 
+def has_same_content(one: SourceObject, other: SourceObject) -> bool | None:
+    """Whether two objects hold the same bytes, by what S3 says of them; None if that cannot be compared."""
+    ours, theirs = one.checksum, other.checksum
+    if ours and theirs and ours.full_object and theirs.full_object and ours.algorithm == theirs.algorithm:
+        return ours.value == theirs.value
+    if one.size != other.size:
+        return False
+    if one.encryption in _KMS or other.encryption in _KMS:
+        return None
+    # That of an upload depends on its parts: the same content may have another one.
+    return True if one.etag == other.etag else None if one.multipart or other.multipart else False
+
+
 def is_disproven(source: SourceObject, published: Published) -> bool:
     """True if the answer to a CopyObject shows that the replica holds other bytes."""
     ours, theirs = source.checksum, published.checksum

@@ -29,6 +29,9 @@ from s3replicator.usecases.endings import owing_nothing, stuck_row
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey
 
+#: The retention that nobody may shorten.
+_COMPLIANCE: Final = "COMPLIANCE"
+
 #: In which order a replica is given what it is owed. What is locked takes no annotations any more.
 _IN_TURN: Final = (
     ChangeKind.TAGGED,
@@ -136,6 +139,8 @@ class Pair:
     ref: VersionRef
     replica: str
     fresh: bool = False
+    #: Whether a hold may be taken off, and a retention be shortened.
+    may_loosen: bool = True
 
     def difference(self, deadline: float, *, annotations: bool) -> Difference | None:
         """None if either is no object that can be compared. Raises ``SourceGone``. Two reads of each side,
@@ -147,7 +152,7 @@ class Pair:
             return None
         return Difference(
             tags=tags if bucket.tags(key, self.replica) != tags else None,
-            lock=_lacking(version.lock, ours.lock),
+            lock=self._lacking(version.lock, ours.lock),
             annotations=self._differing(deadline) if annotations else None,
             alike=matches(version, ours),
         )
@@ -207,7 +212,10 @@ class Pair:
         version, ours = self.engine.source.head(self.ref), self._bucket.head(self.key.key, self.replica)
         if ours is None:
             raise ReplicaLost(Reason.REPLICA_LOST, f"there is no version {self.replica} any more")
-        return _lacking(version.lock, ours.lock) if isinstance(version, SourceObject) else None
+        return self._lacking(version.lock, ours.lock) if isinstance(version, SourceObject) else None
+
+    def _lacking(self, wanted: Lock, has: Lock) -> Lock | None:
+        return _lacking(wanted if self.may_loosen else _tightest(wanted, has), has)
 
     @property
     def _bucket(self) -> DestinationBucket:
@@ -219,6 +227,19 @@ class Pair:
         return Annotations(
             engine.parallel, engine.source, self.ref, self._bucket, key, self.replica, self.fresh
         )
+
+
+def _tightest(wanted: Lock, has: Lock) -> Lock:
+    """What is wanted, as far as it protects more than what there is."""
+    holds = wanted.legal_hold == "ON"
+    protects = (wanted.until or 0.0) >= (has.until or 0.0) and not (
+        has.mode == _COMPLIANCE and wanted.mode != _COMPLIANCE
+    )
+    return Lock(
+        mode=wanted.mode if protects else None,
+        until=wanted.until if protects else None,
+        legal_hold="ON" if holds else None,
+    )
 
 
 def _lacking(wanted: Lock, has: Lock) -> Lock | None:

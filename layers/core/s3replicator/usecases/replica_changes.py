@@ -13,13 +13,20 @@ from dataclasses import dataclass, replace
 
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import Change, ChangeKind
-from s3replicator.decisions.failures import ReplicaLost, ReplicationError, RetryableError, SourceGone
+from s3replicator.decisions.failures import (
+    Reason,
+    ReplicaLost,
+    ReplicationError,
+    RetryableError,
+    SourceGone,
+)
 from s3replicator.decisions.ledger import LedgerKey, source_name
 from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.replica import has_same_content
 from s3replicator.decisions.rules import Facts, contenders, needs_tags, winner
 from s3replicator.decisions.stamp import Stamp, place_of
 from s3replicator.decisions.versions import SourceObject, is_null
-from s3replicator.ports import Conflict, LeaseLost
+from s3replicator.ports import Conflict, DestinationBucket, LeaseLost
 from s3replicator.usecases.endings import busy, deferred, failed_row, park
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import lease_key
@@ -100,9 +107,11 @@ class ReplicaChanges:
     def _bring(self, origin: _Origin, deadline: float) -> Result:
         work, engine = origin.work, self.engine
         bucket, key, version_id = engine.destination(work.destination), work.key.key, origin.version_id
-        pair = Pair(engine, work.key, work.change.ref, version_id)
+        if not self._is_origin(work, bucket, version_id):
+            return Result.NOT_SELECTED
+        pair = Pair(engine, work.key, work.change.ref, version_id, may_loosen=False)
         found = pair.difference(deadline, annotations=False)
-        if found is None or not found.alike:
+        if found is None:
             return Result.GONE
         failures = pair.put_right(found, deadline)
         if failures:
@@ -115,6 +124,24 @@ class ReplicaChanges:
                 bucket.put_acl(key, version_id, grants)
                 changed = True
         return Result.UPDATED if changed else Result.DUPLICATE
+
+    @staticmethod
+    def _is_origin(work: Work, bucket: DestinationBucket, version_id: str) -> bool:
+        """Whether the replica was made of that version. Anybody can write a stamp, so the contents have to be
+        the same, which S3 says of both; and what came from here itself is no origin."""
+        replica, key = work.source, work.key.key
+        assert isinstance(replica, SourceObject)
+        origin = bucket.head(key, version_id)
+        if origin is None:
+            raise SourceGone(Reason.SRC_VERSION_NOT_FOUND, f"there is no version {version_id} any more")
+        stamp = Stamp.read(origin.metadata)
+        if stamp is not None and stamp.place == place_of(work.destination, key):
+            return False
+        same = has_same_content(replica, origin)
+        if same is None:
+            origin = replace(origin, checksum=bucket.checksum(key, version_id))
+            same = has_same_content(replica, origin)
+        return same is True
 
 
 def _unknown(change: Change, failure: RetryableError) -> Outcome:
