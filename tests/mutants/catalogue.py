@@ -586,13 +586,13 @@ MUTANTS: Final = (
     _mutant(
         "annotations-left-behind",
         "a replica made part by part is owed its annotations",
-        Edit("decisions/ledger.py", "row.owing(ChangeKind.ANNOTATED) if by_parts else row", "row"),
+        Edit("decisions/ledger.py", "        row = row.owing(ChangeKind.ANNOTATED)\n", ""),
     ),
     _mutant(
         "annotations-left-by-an-adopted-upload",
         "so is one that was found again after its worker died",
         Edit(
-            "usecases/leased_key.py", "copied_anew(by_parts=replica.multipart)", "copied_anew(by_parts=False)"
+            "usecases/leased_key.py", "copied_anew(by_parts=replica.multipart", "copied_anew(by_parts=False"
         ),
     ),
     _mutant(
@@ -640,8 +640,8 @@ MUTANTS: Final = (
         "the id of a replica comes from the answer, not from a look afterwards",
         Edit(
             "adapters/destination.py",
-            '        result = answer["CopyObjectResult"]\n',
-            '        result = answer["CopyObjectResult"]\n'
+            '            etag = told(Call.DST_COPY, result, "ETag")\n',
+            '            etag = told(Call.DST_COPY, result, "ETag")\n'
             '        answer["VersionId"] = self.versions(key)[0].version_id\n',
         ),
         Edit(
@@ -652,9 +652,9 @@ MUTANTS: Final = (
         ),
         Edit(
             "adapters/destination.py",
-            '        return self._published(answer, answer["ETag"], checksum_of(answer))\n',
+            "        return self._published(answer, etag, checksum_of(answer))\n",
             '        answer["VersionId"] = self.versions(key)[0].version_id\n'
-            '        return self._published(answer, answer["ETag"], checksum_of(answer))\n',
+            "        return self._published(answer, etag, checksum_of(answer))\n",
         ),
         tests=FUNCTIONS,
     ),

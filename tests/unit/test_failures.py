@@ -142,7 +142,35 @@ TABLE: list[tuple[Call, Answer, type[ReplicationError], Reason]] = [
     # refused, and nobody knows why
     (Call.DST_COPY, ("InvalidRequest", 400, ""), TerminalError, Reason.REQUEST_REFUSED),
     (Call.DST_COPY, ("EntityTooLarge", 400, ""), TerminalError, Reason.REQUEST_REFUSED),
-    (Call.SRC_READ, ("404", 404, "Not Found"), TerminalError, Reason.REQUEST_REFUSED),
+    # no body tells more than the status
+    (Call.SRC_READ, ("404", 404, "Not Found"), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_TAG, ("404", 404, "Not Found"), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_COPY, ("404", 404, "Not Found"), AmbiguousWrite, Reason.UNAVAILABLE),
+    (Call.DST_COPY, ("412", 412, "Precondition Failed"), RetryableError, Reason.UNAVAILABLE),
+    (Call.DST_PART, ("412", 412, "Precondition Failed"), RetryableError, Reason.UNAVAILABLE),
+    (Call.SRC_TAGS, ("405", 405, "Method Not Allowed"), SourceGone, Reason.SRC_VERSION_NOT_FOUND),
+    (Call.SRC_READ, ("403", 403, "Forbidden"), TerminalError, Reason.SRC_GET_NOT_PERMITTED),
+    (Call.SRC_READ, ("400", 400, "Bad Request"), TerminalError, Reason.REQUEST_REFUSED),
+    # no version can have such an id
+    (
+        Call.SRC_READ,
+        ("InvalidArgument", 400, "Invalid version id specified"),
+        SourceGone,
+        Reason.SRC_VERSION_NOT_FOUND,
+    ),
+    (
+        Call.DST_COPY,
+        ("InvalidArgument", 400, "Invalid version id specified"),
+        SourceGone,
+        Reason.SRC_VERSION_NOT_FOUND,
+    ),
+    (
+        Call.DST_READ,
+        ("InvalidArgument", 400, "Invalid version id specified"),
+        TerminalError,
+        Reason.REQUEST_REFUSED,
+    ),
+    (Call.DST_COPY, ("InvalidArgument", 400, "Invalid x"), TerminalError, Reason.REQUEST_REFUSED),
 ]
 
 

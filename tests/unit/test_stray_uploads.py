@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from s3replicator.decisions.events import Upload
+from s3replicator.decisions.failures import Reason, RetryableError
+from s3replicator.decisions.job_report import TaskStatus
 from s3replicator.decisions.ledger import Head, LedgerKey, Row
 from s3replicator.decisions.placement import Placement
 from s3replicator.ports import OpenUpload
@@ -24,6 +26,14 @@ class Uploads:
         return [upload for upload in self._uploads if upload.key.startswith(prefix)]
 
 
+class Unlistable(Uploads):
+    """The list ends in a failure."""
+
+    def uploads(self, prefix: str) -> Iterable[OpenUpload]:
+        yield from super().uploads(prefix)
+        raise RetryableError(Reason.UNAVAILABLE, "no answer")
+
+
 class Rows:
     """A ledger that knows one key."""
 
@@ -39,6 +49,18 @@ def found(rows: Mapping[str, Row], *uploads: OpenUpload, prefix: str = "") -> li
     ledger: Any = Rows(rows)
     tasks = stray_uploads(ledger, PlacedLister(bucket, Placement("bucket")), prefix, NOW)
     return [task.detail for task in tasks]
+
+
+def test_uploads_that_cannot_be_listed_are_told_of_and_end_nothing() -> None:
+    bucket: Any = Unlistable(OpenUpload("key", "u1", 0.0))
+    ledger: Any = Rows({})
+    tasks = list(stray_uploads(ledger, PlacedLister(bucket, Placement("bucket")), "", NOW))
+    assert [(task.status, task.reason) for task in tasks] == [
+        (TaskStatus.SKIPPED, None),
+        (TaskStatus.FAILED, Reason.UNAVAILABLE),
+    ]
+    assert (tasks[1].key, tasks[1].destination, tasks[1].finding) == ("", "bucket", "StrayUpload")
+    assert tasks[1].detail == "open uploads cannot be listed: no answer"
 
 
 def test_one_of_more_than_a_day_at_a_key_of_ours_is_told_of() -> None:

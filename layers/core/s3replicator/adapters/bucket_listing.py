@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from s3replicator.adapters.owned_bucket import OwnedBucket, unknown
+from s3replicator.adapters.s3_answers import read_any_key
 from s3replicator.adapters.s3_errors import failures_of
 from s3replicator.adapters.s3_listing import keep_order, listed_in, recency
 from s3replicator.decisions.failures import Call
@@ -28,6 +29,7 @@ class S3Lister:
         self._bucket = OwnedBucket(bucket, owner)
         self._source = source
         keep_order(client)
+        read_any_key(client)
 
     def page(self, prefix: str, after: Position | None, most: int = 1000) -> Page:
         # XML cannot carry every character of a key. The SDK has keys and markers encoded, and decodes them,
@@ -43,7 +45,7 @@ class S3Lister:
 
     def uploads(self, prefix: str) -> Iterable[OpenUpload]:
         pages = self._client.get_paginator("list_multipart_uploads").paginate(
-            **self._bucket.named(), Prefix=prefix
+            **self._bucket.named(), Prefix=prefix, EncodingType="url"
         )
         with failures_of(Call.DST_LIST):
             for page in pages:

@@ -10,7 +10,8 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from s3replicator.adapters.owned_bucket import OwnedBucket, unknown
-from s3replicator.adapters.s3_errors import failures_of, status_of, translate
+from s3replicator.adapters.s3_answers import read_any_key
+from s3replicator.adapters.s3_errors import failures_of, status_of, told, translate
 from s3replicator.adapters.s3_listing import keep_order, versions_of
 from s3replicator.adapters.s3_objects import (
     ALGORITHMS,
@@ -21,7 +22,7 @@ from s3replicator.adapters.s3_objects import (
     source_object,
     tags_of,
 )
-from s3replicator.decisions.failures import Call, Reason, ReplicationError, TerminalError
+from s3replicator.decisions.failures import Call, Reason, ReplicaLost, ReplicationError, TerminalError
 from s3replicator.decisions.plan import Part
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.versions import (
@@ -46,6 +47,9 @@ _GRANT_HEADERS: Final = {
     "WRITE_ACP": "GrantWriteACP",
 }
 
+#: S3 takes 8 KB of headers, and an ACL may have a hundred grants.
+_GRANTS_BY_HEADER: Final = 4096
+
 _RAW_HEADERS: Final[ContextVar[Mapping[str, str]]] = ContextVar("raw_headers")
 
 
@@ -61,8 +65,11 @@ class S3Destination:
         self._publisher = publisher
         keep_order(client)
         for sender, operation in ((publisher, "CopyObject"), (client, "CreateMultipartUpload")):
-            sender.meta.events.register(
-                f"before-call.s3.{operation}", _add_raw_headers, unique_id=f"raw-{operation}"
+            read_any_key(sender)
+            events = sender.meta.events
+            events.register(f"before-call.s3.{operation}", _sign_raw_headers, unique_id=f"sign-{operation}")
+            events.register_first(
+                f"before-send.s3.{operation}", _add_raw_headers, unique_id=f"raw-{operation}"
             )
 
     def _failures_of(self, call: Call) -> AbstractContextManager[None]:
@@ -97,8 +104,9 @@ class S3Destination:
             answer = self._publisher.copy_object(
                 **self._bucket.named(), Key=key, CopySource=_source(ref), **request.arguments
             )
-        result = answer["CopyObjectResult"]
-        return self._published(answer, result["ETag"], checksum_of(result))
+            result = answer.get("CopyObjectResult", {})
+            etag = told(Call.DST_COPY, result, "ETag")
+        return self._published(answer, etag, checksum_of(result))
 
     def put_marker(self, key: str) -> Published:
         with self._failures_of(Call.DST_MARK):
@@ -125,7 +133,8 @@ class S3Destination:
                 MultipartUpload={"Parts": [_completed(part, algorithm) for part in parts]},
                 **arguments,
             )
-        return self._published(answer, answer["ETag"], checksum_of(answer))
+            etag = told(Call.DST_COMPLETE, answer, "ETag")
+        return self._published(answer, etag, checksum_of(answer))
 
     def _published(self, answer: Mapping[str, Any], etag: str, checksum: Checksum | None) -> Published:
         version_id = answer.get("VersionId")
@@ -214,10 +223,29 @@ class S3Destination:
     def put_acl(self, key: str, version_id: str, grants: frozenset[Grant]) -> None:
         with self._failures_of(Call.DST_ACL):
             try:
-                self._client.put_object_acl(**self._replica(key, version_id), **_grant_headers(grants))
+                self._client.put_object_acl(
+                    **self._replica(key, version_id), **self._acl(key, version_id, grants)
+                )
             except ClientError as error:
                 if error.response["Error"]["Code"] != "AccessControlListNotSupported":
                     raise
+
+    def _acl(self, key: str, version_id: str, grants: frozenset[Grant]) -> dict[str, Any]:
+        headers = _grant_headers(grants)
+        if sum(map(len, headers.values())) <= _GRANTS_BY_HEADER:
+            return headers
+        listed = [{"Permission": grant.permission, "Grantee": _grantee(grant)} for grant in sorted(grants)]
+        return {"AccessControlPolicy": {"Owner": self._owner_of(key, version_id), "Grants": listed}}
+
+    def _owner_of(self, key: str, version_id: str) -> dict[str, str]:
+        """A body has to name the owner, too. Who may list needs no permission for ACLs to know that."""
+        for page in self._client.get_paginator("list_object_versions").paginate(
+            **self._bucket.named(), Prefix=key
+        ):
+            for version in page.get("Versions", []):
+                if (version["Key"], version["VersionId"]) == (key, version_id):
+                    return {"ID": version["Owner"]["ID"]}
+        raise ReplicaLost(Reason.REPLICA_LOST, f"there is no version {version_id} any more")
 
     def put_lock(self, key: str, version_id: str, lock: Lock) -> None:
         replica = self._replica(key, version_id)
@@ -253,7 +281,7 @@ class S3Destination:
             answer = self._client.create_multipart_upload(
                 **self._bucket.named(), Key=key, **request.arguments
             )
-        return str(answer["UploadId"])
+            return str(told(Call.DST_CREATE, answer, "UploadId"))
 
     def copy_part(self, ref: VersionRef, etag: str, key: str, upload_id: str, part: Part) -> CopiedPart:
         with self._failures_of(Call.DST_PART):
@@ -305,6 +333,12 @@ def _grant_headers(grants: frozenset[Grant]) -> dict[str, str]:
     return {header: ", ".join(named) for header, named in grantees.items()}
 
 
+def _grantee(grant: Grant) -> dict[str, str]:
+    kind, _, named = grant.grantee.partition("=")
+    of_group = kind == "uri"
+    return {"Type": "Group" if of_group else "CanonicalUser", kind.upper(): named.strip('"')}
+
+
 def _copied(number: int, answer: Mapping[str, Any]) -> CopiedPart:
     values = (answer.get(f"Checksum{algorithm}") for algorithm in ALGORITHMS)
     return CopiedPart(number, answer["ETag"], next((value for value in values if value), None))
@@ -319,7 +353,7 @@ def _completed(part: CopiedPart, algorithm: str | None) -> dict[str, Any]:
 
 @contextmanager
 def _raw(headers: Mapping[str, str]) -> Iterator[None]:
-    """Headers for the one request sent inside."""
+    """Headers for the one request sent inside. Each character stands for a byte."""
     token = _RAW_HEADERS.set(headers)
     try:
         yield
@@ -327,5 +361,22 @@ def _raw(headers: Mapping[str, str]) -> Iterator[None]:
         _RAW_HEADERS.reset(token)
 
 
-def _add_raw_headers(params: dict[str, Any], **_: Any) -> None:
-    params["headers"].update(_RAW_HEADERS.get({}))
+def _sign_raw_headers(params: dict[str, Any], **_: Any) -> None:
+    """Those of Amazon's own have to be signed, and S3 takes each byte of a header for a character when it
+    does. The others are not signed: the SDK does not know all of them as S3 does."""
+    raw = _RAW_HEADERS.get({})
+    params["headers"].update({name: raw[name] for name in raw if name.startswith("x-amz-")})
+
+
+def _add_raw_headers(request: Any, **_: Any) -> None:
+    """Byte by byte, when the request is signed: the SDK writes headers in UTF-8, and S3 reads bytes."""
+    for name, value in _RAW_HEADERS.get({}).items():
+        request.headers[name] = _bytes_of(value)
+
+
+def _bytes_of(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        # Not from a header that came as bytes.
+        return value.encode()

@@ -166,7 +166,8 @@ def _row_value(row: Row) -> Item:
 
 
 def _upload_value(upload: Upload) -> Item:
-    return {"id": upload.upload_id, "nonce": upload.nonce, "started": upload.started}
+    told = {"id": upload.upload_id, "nonce": upload.nonce, "started": upload.started}
+    return {**told, "tagged": True} if upload.tagged else told
 
 
 def _present(value: Mapping[str, Any]) -> Item:
@@ -296,7 +297,11 @@ def _read_row(value: Item) -> Row:
 
 
 def _read_upload(value: Item | None) -> Upload | None:
-    return Upload(value["id"], value["nonce"], float(value["started"])) if value else None
+    if not value:
+        return None
+    # A former release does not say it, and loses it from what it writes again.
+    tagged = value.get("tagged") is True
+    return Upload(value["id"], value["nonce"], float(value["started"]), tagged)
 
 
 def _time(value: Decimal | None) -> float | None:

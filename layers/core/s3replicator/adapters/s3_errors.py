@@ -1,8 +1,8 @@
 """S3's error answers, and the SDK's own, as the failures the use cases know."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -11,6 +11,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ParamValidationError,
 )
+from botocore.parsers import ResponseParserError
 
 from s3replicator.decisions.failures import (
     PUBLISHING,
@@ -42,20 +43,31 @@ def failures_of(call: Call, explain: Explanation | None = None) -> Iterator[None
     except ParamValidationError as error:
         # Nothing was sent: the arguments do not fit the API, and never will.
         raise TerminalError(Reason.REQUEST_REFUSED, f"{call}: {error}") from error
-    except BotoCoreError as error:
-        in_doubt = call in PUBLISHING and not isinstance(error, _NOT_SENT)
-        unanswered = AmbiguousWrite if in_doubt else RetryableError
-        raise unanswered(Reason.UNAVAILABLE, f"{call}: {error}") from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise unanswered(call, f"{error}", sent=not isinstance(error, _NOT_SENT)) from error
+
+
+def unanswered(call: Call, problem: str, *, sent: bool = True) -> RetryableError:
+    """There was no answer, or none that can be read."""
+    failure = AmbiguousWrite if sent and call in PUBLISHING else RetryableError
+    return failure(Reason.UNAVAILABLE, f"{call}: {problem}")
+
+
+def told(call: Call, answer: Mapping[str, Any], name: str) -> Any:
+    """What S3 has to say in this answer. An answer without it is one that was cut off."""
+    if name not in answer:
+        raise unanswered(call, f"the answer does not tell the {name}")
+    return answer[name]
 
 
 def translate(call: Call, error: ClientError) -> ReplicationError:
-    told = error.response.get("Error", {})
+    refusal = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata")
     return classify(
         call,
-        code=told.get("Code", ""),
+        code=refusal.get("Code", ""),
         status=metadata["HTTPStatusCode"] if metadata else 0,
-        message=told.get("Message", ""),
+        message=refusal.get("Message", ""),
         request_id=metadata.get("RequestId") if metadata else None,
     )
 

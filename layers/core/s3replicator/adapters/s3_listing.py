@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.etree import ElementTree
 
+from s3replicator.adapters.s3_answers import readable
 from s3replicator.decisions.versions import Kind, ListedVersion
 
 _ORDER: Final = "s3replicator.order"
@@ -23,7 +24,7 @@ def keep_order(client: Any) -> None:
 def _remember_order(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
     if http_response.status_code != 200:
         return
-    listed = ElementTree.fromstring(http_response.content)  # noqa: S314 - S3 itself is trusted
+    listed = ElementTree.fromstring(readable(http_response.content))  # noqa: S314 - S3 itself is trusted
     parsed[_ORDER] = [name for entry in listed if (name := _local_name(entry)) in _KINDS]
 
 

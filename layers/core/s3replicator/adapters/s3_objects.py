@@ -1,6 +1,8 @@
-"""What HeadObject and the copy calls tell, as values."""
+"""What HeadObject and the copy calls tell, as values.
 
-import base64
+Values of headers stay as the SDK tells them: text in which each character stands for a byte.
+"""
+
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -54,9 +56,10 @@ def source_object(ref: VersionRef, answer: Mapping[str, Any]) -> SourceObject:
         content_language=answer.get("ContentLanguage"),
         content_disposition=answer.get("ContentDisposition"),
         cache_control=answer.get("CacheControl"),
-        expires=answer["ResponseMetadata"]["HTTPHeaders"].get("expires"),
+        # The SDK takes away what it cannot read as a time.
+        expires=answer.get("ExpiresString"),
         website_redirect=answer.get("WebsiteRedirectLocation"),
-        metadata=metadata_of(answer),
+        metadata=answer.get("Metadata", {}),
         missing_metadata=answer.get("MissingMeta", 0),
         storage_class=answer.get("StorageClass", "STANDARD"),
         archive_status=answer.get("ArchiveStatus"),
@@ -115,19 +118,3 @@ def payload_of(client: Any, named: Mapping[str, str], name: str) -> bytes | None
         raise
     payload: bytes = answer["AnnotationPayload"].read()
     return payload
-
-
-def metadata_of(answer: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _mail_safe(value) for name, value in answer.get("Metadata", {}).items()}
-
-
-def _mail_safe(value: str) -> str:
-    """S3 encodes other than ASCII values as RFC 2047 says, and decodes them when they are sent; what
-    arrives as it is gets the same form, because the SDK sends ASCII only."""
-    if value.isascii():
-        return value
-    try:
-        text = value.encode("latin-1").decode()
-    except UnicodeError:
-        text = value
-    return f"=?UTF-8?B?{base64.b64encode(text.encode()).decode()}?="

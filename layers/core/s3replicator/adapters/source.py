@@ -6,10 +6,11 @@ was, or will be, in its place.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
+from s3replicator.adapters.s3_answers import read_any_key
 from s3replicator.adapters.s3_errors import failures_of, status_of, translate
 from s3replicator.adapters.s3_listing import keep_order, versions_of
 from s3replicator.adapters.s3_objects import (
@@ -43,11 +44,17 @@ from s3replicator.decisions.versions import (
     version_name,
 )
 
+#: http.client reads a hundred.
+_TOO_MANY_HEADERS: Final = (
+    "its user metadata has more entries than can be read: an answer has at most 100 headers"
+)
+
 
 class S3Source:
     def __init__(self, client: Any) -> None:
         self._client = client
         keep_order(client)
+        read_any_key(client)
 
     def head(self, ref: VersionRef) -> SourceVersion:
         found = self._head(ref)
@@ -63,6 +70,10 @@ class S3Source:
                     return marker
                 if status_of(error) in (400, 403, 404):
                     return self._explain(ref)
+                raise
+            except ConnectionClosedError as error:
+                if "headers" in str(error.kwargs.get("error")):
+                    raise NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, _TOO_MANY_HEADERS) from error
                 raise
         return source_object(ref, answer)
 

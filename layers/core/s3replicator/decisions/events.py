@@ -76,11 +76,12 @@ EVENT_NAMES: Final = {
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A multipart upload under way at a destination: the nonce in its stamp, and when it was started
-    (seconds since the epoch)."""
+    (seconds since the epoch). ``tagged``: it is known to have been given all tags."""
 
     upload_id: str
     nonce: str
     started: float
+    tagged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,12 @@ def _upload(envelope: Mapping[str, Any]) -> Upload | None:
     started = stored.get("started") if isinstance(stored, dict) else None
     if not isinstance(started, int | float) or not 0 <= started < _END_OF_TIME:
         raise UnreadableEvent(f"{ENVELOPE}.upload.started is not a time")
-    return Upload(text_at(envelope, "upload", "id"), text_at(envelope, "upload", "nonce"), float(started))
+    return Upload(
+        text_at(envelope, "upload", "id"),
+        text_at(envelope, "upload", "nonce"),
+        float(started),
+        tagged=stored.get("tagged") is True,
+    )
 
 
 def build_record(

@@ -240,6 +240,10 @@ _NOT_PERFORMED: Final = frozenset(
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
 #: S3's message about a version that a retention or a legal hold keeps as it is; the code is AccessDenied.
 _LOCKED: Final = "protected by object lock"
+#: Where no body could be read, the SDK puts the status in the place of the code. That something is missing
+#: does not say what, so it proves nothing.
+_CODE_OF_STATUS: Final[Mapping[str, str]] = {"405": "MethodNotAllowed", "412": "PreconditionFailed"}
+_MISSING: Final = "404"
 _ARCHIVED: Final = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
 _DENIALS: Final = frozenset({"AccessDenied", "AccountProblem", "AllAccessDisabled"})
 # What KMS says of a key is told by S3 with this in front:
@@ -260,6 +264,7 @@ def classify(
     because the retry budget bounds it; what S3 refused outright (4xx) is terminal.
     """
     detail = f"{call}: {code} {message}".strip()
+    code = _CODE_OF_STATUS.get(code, code)
     error, reason = _verdict(call, code, status, message)
     if error is RetryableError and call in PUBLISHING and (code, status) not in _NOT_PERFORMED:
         error = AmbiguousWrite
@@ -274,9 +279,9 @@ def _verdict(call: Call, code: str, status: int, message: str) -> tuple[type[Rep
         return SourceGone, Reason.SRC_VERSION_NOT_FOUND
     if code in _GONE and call in _REPLICA_NAMED:
         return ReplicaLost, Reason.REPLICA_LOST
-    if _is_of_marker(call, code, message):
+    if _is_of_marker(call, code, message) or _is_no_id(call, code, message):
         return SourceGone, Reason.SRC_VERSION_NOT_FOUND
-    if code in _TRANSIENT or status >= 500 or status in (0, 200, 409):
+    if code in _TRANSIENT or code == _MISSING or status >= 500 or status in (0, 200, 409):
         return RetryableError, Reason.UNAVAILABLE
     if code == "NoSuchBucket":
         return TerminalError, Reason.SRC_BUCKET_NOT_FOUND if of_source else Reason.DST_BUCKET_NOT_FOUND
@@ -301,6 +306,11 @@ def _is_of_marker(call: Call, code: str, message: str) -> bool:
     if call in _SOURCE_PARTS:
         return code == "MethodNotAllowed"
     return call in (Call.DST_COPY, Call.DST_PART) and code == "InvalidRequest" and "delete marker" in message
+
+
+def _is_no_id(call: Call, code: str, message: str) -> bool:
+    """True if S3 refuses because no version can have such an id."""
+    return call in _SOURCE_NAMED and code == "InvalidArgument" and "version id" in message.lower()
 
 
 def _denied(call: Call, message: str) -> Reason:

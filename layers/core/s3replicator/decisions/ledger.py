@@ -179,11 +179,15 @@ class Row:
         acl = self.acl or change is ChangeKind.ACL_CHANGED
         return replace(self, owed=self.owed | {change}, acl=acl)
 
-    def copied_anew(self, *, by_parts: bool) -> "Row":
+    def copied_anew(self, *, by_parts: bool, tagged: bool = False) -> "Row":
         """The row of a replica that has just been made: what its copy has not carried along is owed. No copy
-        takes an ACL, and one part by part no annotations."""
+        takes an ACL, one part by part no annotations, and no tags either unless it is known to be ``tagged``.
+        """
         row = self.owing(ChangeKind.ACL_CHANGED) if self.acl else self
-        return row.owing(ChangeKind.ANNOTATED) if by_parts else row
+        if not by_parts:
+            return row
+        row = row.owing(ChangeKind.ANNOTATED)
+        return row if tagged else row.owing(ChangeKind.TAGGED)
 
     @property
     def copyable(self) -> bool:

@@ -130,7 +130,8 @@ def _named(change: Change) -> dict[str, Any]:
 def _carried(upload: Upload | None) -> dict[str, Any] | None:
     if upload is None:
         return None
-    return {"id": upload.upload_id, "nonce": upload.nonce, "started": upload.started}
+    told = {"id": upload.upload_id, "nonce": upload.nonce, "started": upload.started}
+    return {**told, "tagged": True} if upload.tagged else told
 
 
 def _iso(moment: float | None) -> str | None:

@@ -4,11 +4,12 @@ Every attribute is set explicitly, because the defaults of CopyObject and Create
 class, encryption, checksum, lock, redirect) differ from what replication means.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from s3replicator.decisions.configuration import Destination, Rule
 from s3replicator.decisions.failures import NotEligible, Reason
@@ -32,17 +33,38 @@ _TO_BUCKET_OWNER: Final = "bucket-owner-full-control"
 _FULL_OBJECT_UPLOADS: Final = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
 _ONLY_FULL_OBJECT: Final = "CRC64NVME"
 
+_METADATA: Final = "x-amz-meta-"
+_REDIRECT: Final = "x-amz-website-redirect-location"
+#: The headers that a source's are sent again by, as the SDK calls them, and as HTTP does.
+_HEADERS: Final[Mapping[str, str]] = {
+    "CacheControl": "Cache-Control",
+    "ContentDisposition": "Content-Disposition",
+    "ContentEncoding": "Content-Encoding",
+    "ContentLanguage": "Content-Language",
+    "ContentType": "Content-Type",
+    "Expires": "Expires",
+    "WebsiteRedirectLocation": _REDIRECT,
+}
+#: The bytes that S3 takes as the header section of a request, without those that every request has: who
+#: sends it (the token of a session alone has more than a thousand), and how the replica is to be stored.
+_ROOM: Final = 8192 - 2560
+#: Tags come as a body, ten with 384 characters each; encoded for a header they can be ten times as long.
+_TAGS_BY_HEADER: Final = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicaRequest:
     """Arguments for CopyObject or CreateMultipartUpload, without the destination's bucket and key.
 
-    ``raw_headers`` are sent as they stand: the SDK would reformat a date, or refuse one that is none.
+    ``raw_headers`` are sent as they stand, each character a byte: the SDK would reformat a date, and encode
+    anew what is not ASCII. With ``owes_tags`` the tags have no room in the request, and are to be given to
+    the replica when it is there.
     """
 
     arguments: Mapping[str, Any]
     raw_headers: Mapping[str, str]
     stamped: bool
+    owes_tags: bool = False
 
 
 def check_eligible(source: SourceObject, rule: Rule | None, *, large: bool = False) -> None:
@@ -59,13 +81,47 @@ def check_eligible(source: SourceObject, rule: Rule | None, *, large: bool = Fal
             " it takes SourceSelectionCriteria.SseKmsEncryptedObjects.Status Enabled, and a key for replicas"
             " as Destination.EncryptionConfiguration.ReplicaKmsKeyID"
         )
-    elif large and source.missing_metadata:
+    elif not _can_be_sent(source.website_redirect or ""):
         problem = (
+            "its website redirect holds characters that no signed request can carry; no copy takes it along"
+        )
+    elif large:
+        problem = _lost_by_parts(source)
+    if problem:
+        raise NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, problem)
+
+
+def _lost_by_parts(source: SourceObject) -> str | None:
+    """What a copy part by part would lose, as only its request carries it."""
+    if source.missing_metadata:
+        return (
             f"{source.missing_metadata} entries of user metadata cannot be read through the API, so a"
             " multipart copy would lose them"
         )
-    if problem:
-        raise NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, problem)
+    if not _can_all_be_sent(source.metadata):
+        return (
+            "user metadata holds characters that no signed request can carry, so a multipart copy would lose"
+            " them"
+        )
+    size = _size(_described(source, without_stamp(source.metadata)))
+    if size > _ROOM:
+        return (
+            f"its headers and user metadata take {size} bytes of the 8 KB that S3 takes as the headers of a"
+            " request, so a multipart copy would lose them"
+        )
+    return None
+
+
+def bears_stamp(source: SourceObject, stamp: Stamp, *, by_parts: bool) -> bool:
+    """Whether a replica of it will. Not without room for one, nor with metadata that S3 cannot show us or
+    we cannot send: S3 itself copies that, and then nothing can be added."""
+    metadata = without_stamp(source.metadata)
+    if source.missing_metadata or not has_room(metadata, stamp) or not _can_all_be_sent(metadata):
+        return False
+    size = _size(_described(source, metadata | stamp.metadata()))
+    if not by_parts:
+        size += len(quote(f"{source.ref.bucket}/{source.ref.key}?versionId={source.ref.version_id}"))
+    return size <= _ROOM
 
 
 def copy_request(
@@ -73,7 +129,8 @@ def copy_request(
 ) -> ReplicaRequest:
     """One CopyObject. Tags are copied by S3 itself, in the same request. ``again``: ``source`` is our own
     replica, which says itself how it is stored, but for whose it is."""
-    request = _described(source, stamp)
+    stamped = bears_stamp(source, stamp, by_parts=False)
+    request = _described(source, without_stamp(source.metadata) | stamp.metadata())
     arguments: dict[str, Any] = {
         **request.arguments,
         **_stored(source, rule, again=again),
@@ -82,13 +139,13 @@ def copy_request(
     }
     if source.checksum:
         arguments["ChecksumAlgorithm"] = source.checksum.algorithm
-    if not request.stamped:
+    if not stamped:
         # Metadata that must not be touched is copied by S3, headers included; a redirect never is.
-        arguments = {name: value for name, value in arguments.items() if name not in request.arguments}
+        described = request.arguments.keys() - {"WebsiteRedirectLocation"}
+        arguments = {name: value for name, value in arguments.items() if name not in described}
         arguments["MetadataDirective"] = "COPY"
-        if source.website_redirect:
-            arguments["WebsiteRedirectLocation"] = source.website_redirect
-        return ReplicaRequest(arguments, {}, stamped=False)
+        raw = {name: value for name, value in request.raw_headers.items() if name == _REDIRECT}
+        return ReplicaRequest(arguments, raw, stamped=False)
     arguments["MetadataDirective"] = "REPLACE"
     return replace(request, arguments=arguments)
 
@@ -96,36 +153,70 @@ def copy_request(
 def upload_request(
     source: SourceObject, rule: Rule | None, stamp: Stamp, tags: Iterable[Tag], *, again: bool = False
 ) -> ReplicaRequest:
-    """The CreateMultipartUpload of a large replica, its tags included; ``again`` as above."""
-    request = _described(source, stamp)
+    """The CreateMultipartUpload of a large replica, its tags included where there is room; ``again`` as
+    above. Raises ``NotEligible`` if nobody could give them to it later: the source may be gone."""
+    metadata = without_stamp(source.metadata)
+    stamped = bears_stamp(source, stamp, by_parts=True)
+    request = _described(source, metadata | stamp.metadata() if stamped else metadata)
     arguments = {**request.arguments, **_stored(source, rule, again=again)}
     tagging = urlencode([(tag.key, tag.value) for tag in sorted(tags)])
-    if tagging:
+    owes_tags = len(tagging) > min(_TAGS_BY_HEADER, _ROOM - _size(request))
+    if owes_tags and again:
+        problem = f"its tags take {len(tagging)} bytes as a header, and S3 takes 8 KB of all headers"
+        raise NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, problem)
+    if tagging and not owes_tags:
         arguments["Tagging"] = tagging
     if source.checksum:
         arguments["ChecksumAlgorithm"] = source.checksum.algorithm
         arguments["ChecksumType"] = "FULL_OBJECT" if _is_full_object_upload(source.checksum) else "COMPOSITE"
-    return replace(request, arguments=arguments)
+    return replace(request, arguments=arguments, stamped=stamped, owes_tags=owes_tags)
 
 
-def _described(source: SourceObject, stamp: Stamp) -> ReplicaRequest:
-    """The headers and user metadata. Without room for a stamp, or with metadata S3 cannot show us, none
-    is written."""
-    metadata = without_stamp(source.metadata)
-    stamped = has_room(metadata, stamp) and not source.missing_metadata
-    if stamped:
-        metadata |= stamp.metadata()
-    described = {
+def _described(source: SourceObject, metadata: Mapping[str, str]) -> ReplicaRequest:
+    """The headers, and this user metadata."""
+    headers = {
         "CacheControl": source.cache_control,
         "ContentDisposition": source.content_disposition,
         "ContentEncoding": source.content_encoding,
         "ContentLanguage": source.content_language,
         "ContentType": source.content_type,
+        "Expires": source.expires,
         "WebsiteRedirectLocation": source.website_redirect,
-        "Metadata": metadata,
     }
-    arguments = {name: value for name, value in described.items() if value is not None}
-    return ReplicaRequest(arguments, {"Expires": source.expires} if source.expires else {}, stamped=stamped)
+    return _sent(headers, metadata)
+
+
+def _sent(headers: Mapping[str, str | None], metadata: Mapping[str, str]) -> ReplicaRequest:
+    """By the SDK what it sends as it is, all else byte by byte."""
+    told = {name: value for name, value in headers.items() if value is not None}
+    raw = {_HEADERS[name]: value for name, value in told.items() if name == "Expires" or not _is_plain(value)}
+    arguments: dict[str, Any] = {name: value for name, value in told.items() if _HEADERS[name] not in raw}
+    raw |= {_METADATA + name: value for name, value in metadata.items() if not value.isascii()}
+    arguments["Metadata"] = {name: value for name, value in metadata.items() if value.isascii()}
+    return ReplicaRequest(arguments, {name: value for name, value in raw.items() if value}, stamped=True)
+
+
+def _is_plain(value: str) -> bool:
+    return all(" " <= character <= "~" for character in value)
+
+
+def _can_be_sent(value: str) -> bool:
+    """Whether a header of Amazon's own can have this value. The SDK takes some bytes beyond ASCII for white
+    space, and signs a single space for them."""
+    return value.isascii() or value.split() == re.findall(r"[^ \t]+", value)
+
+
+def _can_all_be_sent(metadata: Mapping[str, str]) -> bool:
+    return all(map(_can_be_sent, metadata.values()))
+
+
+def _size(request: ReplicaRequest) -> int:
+    """Of its headers, in bytes. Most of them are named once more by the signature."""
+    headers = {**request.arguments, **request.raw_headers}
+    headers |= {_METADATA + name: value for name, value in headers.pop("Metadata").items()}
+    return sum(
+        2 * len(_HEADERS.get(name, name)) + len(value) + len(": \r\n;") for name, value in headers.items()
+    )
 
 
 def stored_as(

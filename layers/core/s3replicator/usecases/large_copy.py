@@ -156,7 +156,8 @@ class LargeCopy:
         nonce, started = self._engine.dice.token(), self._engine.clock.now()
         again = work.again is not None
         request = upload_request(source, work.rule, work.stamp(nonce), tags, again=again)
-        return Upload(bucket.create_upload(work.key.key, request), nonce, started)
+        upload_id = bucket.create_upload(work.key.key, request)
+        return Upload(upload_id, nonce, started, tagged=not request.owes_tags)
 
     def _tags(self, work: Work) -> frozenset[Tag]:
         if work.again is not None and work.again.replica is not None:

@@ -253,12 +253,13 @@ class LeasedKey:
         except ReplicationError as failure:
             raise blamed(failure, work.source.kms_key) from failure
 
-    def account(self, work: Work, nonce: str, published: Published) -> Row:
-        """The row of a replica that has just been made, verified. Takes effect with the next write."""
+    def account(self, work: Work, nonce: str, published: Published, *, tagged: bool = True) -> Row:
+        """The row of a replica that has just been made, verified, ``tagged`` or to be. Takes effect with the
+        next write."""
         old = self.row(work.version_id)
         self._forget_upload(old, nonce)
         row = replace(
-            retired(work.row(Status.COMPLETED, old)).copied_anew(by_parts=work.large),
+            retired(work.row(Status.COMPLETED, old)).copied_anew(by_parts=work.large, tagged=tagged),
             replica=published.version_id,
             nonce=nonce,
             doubt=False,
@@ -322,7 +323,7 @@ class LeasedKey:
         self._forget_upload(old, intent.nonce)
         fresh = old or Row(kind=intent.kind, status=Status.PENDING, order=intent.order)
         return replace(
-            retired(fresh).copied_anew(by_parts=replica.multipart),
+            retired(fresh).copied_anew(by_parts=replica.multipart, tagged=_is_tagged(old, intent)),
             status=Status.COMPLETED,
             # From when the source was read; an event that came later knows less.
             order=intent.order,
@@ -392,6 +393,12 @@ class LeasedKey:
 
     def _known_ids(self) -> set[str]:
         return {version_id for row in self.rows().values() for version_id in row.ids()}
+
+
+def _is_tagged(row: Row | None, intent: Intent) -> bool:
+    """Whether the upload that the intent was for is known to have been given all tags."""
+    upload = row.upload if row else None
+    return upload is not None and upload.nonce == intent.nonce and upload.tagged
 
 
 def retired(row: Row) -> Row:

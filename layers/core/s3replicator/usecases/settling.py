@@ -483,7 +483,7 @@ class Settlement:
         self.leased.announce(work, upload)
         with self.leased.sending():
             published = complete_upload(self.leased.bucket, work, upload, parts)
-        return self.leased.account(work, upload.nonce, published)
+        return self.leased.account(work, upload.nonce, published, tagged=upload.tagged)
 
 
 _HALT: Final = RetryableError(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from s3replicator.decisions.drift import Drift
+from s3replicator.decisions.failures import ReplicationError
 from s3replicator.decisions.job_report import Task, TaskStatus
 from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.ports import Ledger, OpenUpload
@@ -18,8 +19,20 @@ _ABANDONED: Final = 86400.0
 
 
 def stray_uploads(ledger: Ledger, lister: PlacedLister, prefix: str, now: float) -> Iterator[Task]:
-    """A task for each upload of more than a day at a key that the ledger knows, and that no row remembers."""
-    for upload in lister.uploads(prefix):
+    """A task for each upload of more than a day at a key that the ledger knows, and that no row remembers.
+    If they cannot be listed one task says so, and nothing else depends on it."""
+    for upload in _listed(lister, prefix):
+        if isinstance(upload, ReplicationError):
+            yield Task(
+                key=prefix,
+                version=None,
+                destination=lister.placement.bucket,
+                status=TaskStatus.FAILED,
+                reason=upload.reason,
+                detail=f"open uploads cannot be listed: {upload.detail}",
+                finding=Drift.STRAY_UPLOAD,
+            )
+            return
         place = lister.placement.place(upload.key)
         if now - upload.started > _ABANDONED and _is_stray(ledger, place, upload):
             begun = datetime.fromtimestamp(upload.started, UTC).isoformat(timespec="seconds")
@@ -32,6 +45,13 @@ def stray_uploads(ledger: Ledger, lister: PlacedLister, prefix: str, now: float)
                 detail=f"the upload {upload.upload_id}, begun {begun}",
                 finding=Drift.STRAY_UPLOAD,
             )
+
+
+def _listed(lister: PlacedLister, prefix: str) -> Iterator[OpenUpload | ReplicationError]:
+    try:
+        yield from lister.uploads(prefix)
+    except ReplicationError as failure:
+        yield failure
 
 
 def _is_stray(ledger: Ledger, place: LedgerKey, upload: OpenUpload) -> bool:

@@ -126,7 +126,7 @@ class UploadPass:
     def _send(self) -> Row:
         with self._leased.sending():
             published = complete_upload(self._leased.bucket, self.work, self.upload, self.parts)
-        return self._leased.account(self.work, self.upload.nonce, published)
+        return self._leased.account(self.work, self.upload.nonce, published, tagged=self.upload.tagged)
 
     # -- after
 

@@ -16,8 +16,8 @@ from s3replicator.decisions.failures import NotEligible, ReplicationError, Sourc
 from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
-from s3replicator.decisions.replica import foretold_etag
-from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
+from s3replicator.decisions.replica import bears_stamp, foretold_etag
+from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, is_null
 
 #: What a version is that may still arrive.
@@ -100,16 +100,14 @@ class Work:
 
     def intent(self, nonce: str, at: float) -> Intent:
         intent = Intent(nonce=nonce, version_id=self.version_id, kind=self.kind, at=at, order=self.order)
-        if not isinstance(self.source, SourceObject) or self._has_stamp(self.source, nonce):
+        if not isinstance(self.source, SourceObject):
+            return intent
+        if bears_stamp(self.source, self.stamp(nonce), by_parts=self.large):
             return intent
         return replace(intent, unstamped_size=self.size, unstamped_etag=foretold_etag(self.source))
 
     def stamp(self, nonce: str) -> Stamp:
         return Stamp.of(self.change.ref, nonce, self.destination, self.key.key)
-
-    def _has_stamp(self, source: SourceObject, nonce: str) -> bool:
-        metadata = without_stamp(source.metadata)
-        return not source.missing_metadata and has_room(metadata, self.stamp(nonce))
 
     def row(self, status: Status, old: Row | None = None) -> Row:
         """A row for this version; what an earlier attempt left at the destination is kept in it, and what
