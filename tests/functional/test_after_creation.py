@@ -478,6 +478,70 @@ def test_annotations_come_along_with_a_copy(one: World) -> None:
     }
 
 
+#: As many as S3 takes, and as long: 34 KB in a header, of which S3 takes 8.
+MOST_TAGS: Final = {f"{number}" + "中" * 99: "文" * 100 for number in range(10)}
+
+
+def tagged_large(world: World, small_parts: int) -> Event:
+    put = world.put_parts("key", [bytes(small_parts), b"rest"])
+    world.tag(put, **MOST_TAGS)
+    return put
+
+
+def test_tags_without_room_in_a_header_are_given_when_the_parts_are_there(
+    one: World, small_parts: int
+) -> None:
+    one.deliver(tagged_large(one, small_parts))
+    one.drain()
+
+    [begun] = [call for call in one.calls["replicate_large"] if call.operation == "CreateMultipartUpload"]
+    assert "Tagging" not in begun.arguments
+    assert one.tags("key", replica(one)) == MOST_TAGS
+    assert one.row("key").status == "COMPLETED"
+    assert one.at_rest("key")
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_large_object_is_not_completed_before_its_tags_are_there(
+    one: World, small_parts: int, status: int
+) -> None:
+    put = tagged_large(one, small_parts)
+    code = "AccessDenied" if status == 403 else "SlowDown"
+    with faults(Fault("PutObjectTagging", status=status, code=code, times=99, when=to_bucket(ONE))):
+        one.deliver(put)
+        one.drain()
+        assert one.tags("key", replica(one)) == {}
+        row = one.row("key")
+        assert row.owed == {"tagged"}
+        assert row.standing == ("FAILED" if status == 403 else "PENDING")
+    for parked in one.take("parked"):
+        one.deliver(parked)
+    let_time_pass(one)
+
+    assert one.tags("key", replica(one)) == MOST_TAGS
+    assert one.at_rest("key")
+
+
+def test_tags_without_room_are_given_to_a_replica_that_was_found_again(one: World, small_parts: int) -> None:
+    put = tagged_large(one, small_parts)
+    with faults(Fault("CompleteMultipartUpload", effect=True)):
+        one.deliver(put)
+        one.drain()
+    let_time_pass(one)
+
+    assert one.tags("key", replica(one)) == MOST_TAGS
+    assert one.at_rest("key")
+
+
+def test_tags_with_room_cost_no_further_request(one: World, small_parts: int) -> None:
+    one.deliver(one.put_parts("key", [bytes(small_parts), b"rest"], Tagging="colour=red"))
+    one.drain()
+    assert one.tags("key", replica(one)) == {"colour": "red"}
+    sent = [call.operation for call in one.calls["replicate_large"]]
+    assert sent.count("PutObjectTagging") == 0
+    assert sent.count("GetObjectTagging") == 1
+
+
 def annotated_large(world: World, small_parts: int) -> Event:
     put = world.put_parts("key", [bytes(small_parts), b"rest"])
     world.annotate(put, caption="a flower", mood="calm", place="a garden")

@@ -720,6 +720,46 @@ def test_a_manifest_may_name_a_key_in_several_places(one: World) -> None:
     assert done.summary["statuses"]["SUCCEEDED"] == 4
 
 
+NO_ID: Any = {"status": 400, "code": "InvalidArgument", "message": "Invalid version id specified"}
+
+
+def test_versions_that_a_manifest_names_and_the_source_has_not_are_told_of(one: World) -> None:
+    """Whether they have been deleted meanwhile, or there never can have been one."""
+    there = one.version_of(one.put("key"))
+    rows = [f"{SOURCE},key,{there}", f"{SOURCE},key,latest", f"{SOURCE},key,7", f"{SOURCE},gone,"]
+    for job in ("plan", "job"):
+        give_manifest(one, job, **{"00000.csv": "\n".join(rows).encode()})
+    columns = ["Bucket", "Key", "VersionId"]
+    plan = jobs.run(one, "plan", ManifestColumns=columns, DryRun=True)
+    done = jobs.run(one, ManifestColumns=columns)
+    for run in (plan, done):
+        missing = [task for task in run.tasks if task.get("reason") == "SrcVersionNotFound"]
+        told = {(task["key"], task.get("version"), task["status"]) for task in missing}
+        assert told == {("key", "latest", "SKIPPED"), ("key", "7", "SKIPPED"), ("gone", None, "SKIPPED")}
+    assert done.summary["statuses"]["SUCCEEDED"] == 1
+    assert one.take("parked") == []
+
+
+def test_ids_of_an_inventory_that_no_version_can_have_are_told_of_once_and_not_parked(one: World) -> None:
+    """Without a list nobody knows before S3 is asked, which refuses to look for them."""
+    put = one.put("key")
+    row = '"{}","key","{}","false","false","6","2026-11-22T10:00:0{}.000Z"\n'
+    ids = (one.version_of(put), "latest", "7")
+    lines = "".join(row.format(SOURCE, version, number) for number, version in enumerate(ids))
+    give_manifest(one, "job", **{"00000.csv.gz": gzip.compress(lines.encode())})
+
+    def is_malformed(request: Any) -> bool:
+        return str(request.url).endswith(("versionId=latest", "versionId=7"))
+
+    with faults(*(Fault(name, **NO_ID, when=is_malformed, times=99) for name in ("HeadObject", "GetObject"))):
+        done = jobs.run(one, ManifestColumns=INVENTORY)
+    told = {task["version"]: (task["status"], task.get("reason")) for task in done.tasks}
+    assert told.pop(one.version_of(put))[0] == "SUCCEEDED"
+    assert set(told.values()) == {("SKIPPED", "Gone")}
+    assert one.take("parked") == []
+    assert done.count("HeadObject") == len(ids)
+
+
 INVENTORY = ["Bucket", "Key", "VersionId", "IsLatest", "IsDeleteMarker", "Size", "LastModifiedDate"]
 
 

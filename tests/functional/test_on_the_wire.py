@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from s3replicator.adapters.bucket_admin import BucketAdmin
 from s3replicator.adapters.bucket_listing import S3Lister
 from s3replicator.adapters.clients import Clients
 from s3replicator.adapters.destination import S3Destination
 from s3replicator.adapters.source import S3Source
 from s3replicator.decisions.configuration import Destination, Filter, Rule
+from s3replicator.decisions.deployment import BucketRefused, SetupRefused
 from s3replicator.decisions.failures import (
     AmbiguousWrite,
     NotEligible,
@@ -26,11 +28,13 @@ from s3replicator.decisions.failures import (
     SourceGone,
     TerminalError,
 )
+from s3replicator.decisions.notifications import Entry, EventSource, Wiring
 from s3replicator.decisions.plan import Part
 from s3replicator.decisions.replica import ReplicaRequest, check_eligible, copy_request, upload_request
 from s3replicator.decisions.stamp import Stamp, without_stamp
 from s3replicator.decisions.versions import Checksum, Grant, Lock, SourceObject, Tag, VersionRef
 from s3replicator.ports import CopiedPart
+from s3replicator.usecases.notification_wiring import NotificationWiring
 from tests.conftest import set_environment
 from tests.functional.wire import MAX_HEADERS, MODIFIED, SYSTEM, Answer, Stored, WireS3
 from tests.functional.wire_http import serving
@@ -563,3 +567,53 @@ def test_an_acl_is_put_however_many_grants_it_has(wire: Wire, number: int) -> No
     wire.destination.put_acl("key", made.version_id, grants)
     assert wire.destination.acl("key", made.version_id) == grants
     assert wire.store.largest <= MAX_HEADERS
+
+
+# -- notifications of others
+
+NOTIFICATIONS: Final = """<?xml version="1.0" encoding="UTF-8"?>
+<NotificationConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><QueueConfiguration>
+<Id>theirs</Id><Queue>arn:aws:sqs:us-east-1:123456789012:theirs</Queue><Event>s3:ObjectRestore:*</Event>
+<Filter><S3Key><FilterRule><Name>prefix</Name><Value>in/</Value></FilterRule>%s</S3Key></Filter>%s
+</QueueConfiguration><EventBridgeConfiguration/>%s</NotificationConfiguration>"""
+
+WIRING: Final = Wiring(
+    Entry("s3-replicator-x", "arn:aws:sqs:us-east-1:123456789012:x"), EventSource.NOTIFICATION
+)
+
+
+def notified(wire: Wire, *unknown: str) -> NotificationWiring:
+    told = NOTIFICATIONS % unknown
+    wire.store.told["GetBucketNotificationConfiguration"] = Answer(200, body=told.encode())
+    wire.store.told["PutBucketNotificationConfiguration"] = Answer(200)
+    return NotificationWiring(BucketAdmin(wire.s3, lambda _: None), SOURCE, WIRING, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "name"),
+    [
+        (("", "", "<StreamConfiguration><Id>theirs</Id></StreamConfiguration>"), "StreamConfiguration"),
+        (("", "<Delay>5</Delay>", ""), "Delay"),
+        (("<SizeRule><Over>5</Over></SizeRule>", "", ""), "SizeRule"),
+    ],
+    ids=["kind of entry", "part of an entry", "part of a filter"],
+)
+def test_notifications_with_what_is_not_known_are_never_written_again(
+    wire: Wire, unknown: tuple[str, str, str], name: str
+) -> None:
+    """The SDK does not tell of it, so it would be lost."""
+    way = notified(wire, *unknown)
+    assert "has no notification entry" in str(way.problem())
+    for change in (way.begin, way.repair):
+        with pytest.raises(BucketRefused, match=f"holds {name}, which this release does not know"):
+            change()
+    way.leave()
+    assert wire.store.sent("PutBucketNotificationConfiguration") == []
+
+
+def test_notifications_with_all_that_is_known_are_written_again_with_ours(wire: Wire) -> None:
+    with pytest.raises(SetupRefused, match="overwritten twice"):  # it is answered as before
+        notified(wire, "", "", "").begin()
+    written = wire.store.sent("PutBucketNotificationConfiguration")[0].body.decode()
+    for text in ("theirs", "s3:ObjectRestore:*", "in/", "EventBridgeConfiguration", "s3-replicator-x"):
+        assert text in written

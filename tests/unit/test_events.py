@@ -420,7 +420,7 @@ def test_a_record_we_build_spells_its_key_as_s3_does(key: str, encoded: str) -> 
 )
 def test_what_we_say_about_a_record_is_read_back(said: dict[str, Any], upload: Upload | None) -> None:
     carried = upload and {"id": upload.upload_id, "nonce": upload.nonce, "started": upload.started}
-    carried = carried and {**carried, "tagged": upload.tagged}
+    carried = carried and {**carried, "tagged": upload is not None and upload.tagged}
     before = deepcopy(RETURNED)
 
     returned = with_envelope(RETURNED, {**said, "upload": carried})

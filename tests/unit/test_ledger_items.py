@@ -100,6 +100,17 @@ def test_no_field_of_a_row_is_left_out() -> None:
     assert read_row(row_item(KEY, "b/k", 1, "v", full)) == ("v", full)
 
 
+def test_of_an_upload_that_a_former_release_wrote_nobody_knows_whether_it_has_its_tags() -> None:
+    order = OrderFacts("1", 1.0)
+    row = Row(Kind.OBJECT, Status.PENDING, order, upload=Upload("upload", "nonce", 7.0))
+    item = row_item(KEY, "b/k", 1, "v", row)
+    assert read_row(item) == ("v", row)
+    del item["row"]["M"]["upload"]["M"]["tagged"]
+    assert read_row(item) == ("v", replace(row, upload=Upload("upload", "nonce", 7.0, tagged=False)))
+    untold = replace(row, upload=Upload("upload", "nonce", 7.0, tagged=False))
+    assert read_row(row_item(KEY, "b/k", 1, "v", untold)) == ("v", untold)
+
+
 @given(st.floats(0, 4e9))
 def test_times_keep_their_milliseconds(moment: float) -> None:
     head = Head("source-bucket/key", lease=Lease("token", moment))

@@ -1,12 +1,13 @@
 """Buckets and their settings in S3, for the deployment; the engine never changes a setting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from xml.etree import ElementTree
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from s3replicator.decisions.deployment import BucketFacts, BucketRefused, Presence
-from s3replicator.decisions.notifications import Configuration
+from s3replicator.decisions.notifications import UNKNOWN, Configuration
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,6 +32,10 @@ class BucketAdmin:
         self._s3 = s3
         self._pause = pause
         self._denials = denials
+        events: Any = s3.meta.events
+        events.register(
+            "after-call.s3.GetBucketNotificationConfiguration", _tell_unknown, unique_id=f"{UNKNOWN}.elements"
+        )
 
     def facts(self, bucket: str) -> BucketFacts:
         try:
@@ -62,6 +67,12 @@ class BucketAdmin:
         return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
 
     def put_notifications(self, bucket: str, configuration: Configuration) -> None:
+        if unknown := configuration.get(UNKNOWN):
+            message = (
+                f"the configuration holds {', '.join(unknown)}, which this release does not know: it would be"
+                " lost if it was written again. Deploy a release that knows it, or change our entry by hand"
+            )
+            raise BucketRefused(bucket, "PutBucketNotificationConfiguration", "UnknownElements", message)
         # Without the skip S3 sends a test to every target in the configuration, and a user's entry
         # whose target is gone would stop the deployment.
         document = cast("NotificationConfigurationTypeDef", configuration)
@@ -106,3 +117,26 @@ class BucketAdmin:
                 raise BucketRefused(bucket, operation, code, str(error)) from error
             self._pause(DENIAL_PAUSE)
         raise AssertionError("the last attempt returns or raises")
+
+
+def _tell_unknown(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    """The SDK leaves out what it does not know, and whoever writes back what it told removes it."""
+    if http_response.status_code != 200 or not http_response.content:
+        return
+    found = ElementTree.fromstring(http_response.content)  # noqa: S314 - S3 itself is trusted
+    if unknown := sorted(set(_unknown(found, model.output_shape))):
+        parsed[UNKNOWN] = unknown
+
+
+def _unknown(element: ElementTree.Element, shape: Any) -> Iterator[str]:
+    """The names of what is in this element, and the SDK's model of it does not have."""
+    known = {}
+    if shape.type_name == "structure":
+        known = {member.serialization.get("name", name): member for name, member in shape.members.items()}
+    for child in element:
+        name = child.tag.rpartition("}")[2]
+        member = known.get(name)
+        if member is None:
+            yield name
+        else:
+            yield from _unknown(child, member.member if member.type_name == "list" else member)

@@ -19,6 +19,8 @@ TARGETS: Final = {
 }
 #: Empty, and there or not: S3 then sends EventBridge every event of the bucket.
 EVENTBRIDGE: Final = "EventBridgeConfiguration"
+#: What was found there and is not known here: names of elements of S3's answer. They are lost when it is put.
+UNKNOWN: Final = "s3replicator.unknown"
 # Of deletions those that somebody asked for: a lifecycle rule's have names of their own.
 EVENTS: Final = (
     "s3:ObjectCreated:*",

@@ -56,6 +56,11 @@ class Line:
             return True
         return id_for_s3(version.version_id) in self.only or ("" in self.only and version.latest)
 
+    def missing_in(self, listed: Sequence[ListedVersion]) -> list[str | None]:
+        """The ids that are meant and that the source does not list; None if it should have a current one."""
+        known = {id_for_s3(version.version_id) for version in listed} | ({""} if listed else set())
+        return [name or None for name in dict.fromkeys(self.only or ()) if name not in known]
+
     def __add__(self, other: "Line") -> "Line":
         """Both, of one key: a manifest may name a key in several places."""
         listed = self.versions is None or other.versions is None

@@ -183,7 +183,8 @@ class JobBatch:
         messages: list[Message] = []
         keys: dict[str, str] = {}
         for line in lines:
-            versions = self._versions(job, line, configuration)
+            versions, missing = self._versions(job, line, configuration)
+            progress.add(missing)
             if progress.tries[line.key]:
                 versions = self._unfinished(job, line.key, versions, configuration, progress)
             for version in versions:
@@ -227,17 +228,27 @@ class JobBatch:
             )
         return unfinished
 
-    def _versions(self, job: Job, line: Line, configuration: Configuration) -> Iterable[ListedVersion]:
+    def _versions(
+        self, job: Job, line: Line, configuration: Configuration
+    ) -> tuple[Iterable[ListedVersion], list[Task]]:
+        """What is to be done of a key, and what is named that the source does not list."""
         if line.versions is not None:
-            return line.versions
+            return line.versions, []
         rules = [rule for held in places(configuration, line.key).values() for rule in held]
         markers = not self.reconciler.peers and any(rule.delete_markers for rule in rules)
-        listed = [
-            version
-            for version in self.engine.source.versions(self.source_bucket, line.key)
-            if line.means(version)
+        listed = self.engine.source.versions(self.source_bucket, line.key)
+        missing = [
+            replace(
+                _task_at(line.key, name, place),
+                status=TaskStatus.SKIPPED,
+                reason=Reason.SRC_VERSION_NOT_FOUND,
+                detail="the source does not list it",
+            )
+            for name in line.missing_in(listed)
+            for place in places(configuration, line.key)
         ]
-        return select(job, line.key, listed, markers=markers)
+        meant = [version for version in listed if line.means(version)]
+        return select(job, line.key, meant, markers=markers), missing
 
     def _letter(self, key: str, version: ListedVersion) -> str:
         source = source_name(VersionRef(self.source_bucket, key, ""))
@@ -280,11 +291,12 @@ class JobBatch:
 
     def _plan(self, job: Job, line: Line, configuration: Configuration) -> list[Task]:
         """A dry run."""
-        return [
+        versions, missing = self._versions(job, line, configuration)
+        return missing + [
             replace(
                 _task_at(line.key, version.version_id, place), status=TaskStatus.SKIPPED, detail="a dry run"
             )
-            for version in self._versions(job, line, configuration)
+            for version in versions
             for place in places(configuration, line.key)
         ]
 
