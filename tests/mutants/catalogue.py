@@ -34,6 +34,8 @@ CHANGES: Final = ("tests/functional/test_after_creation.py",)
 COLLISIONS: Final = ("tests/unit/test_collisions.py",)
 IN_FORCE: Final = ("tests/unit/test_configuration_in_force.py",)
 PREFLIGHT: Final = ("tests/unit/test_preflight.py",)
+#: The adapters through HTTP.
+WIRE: Final = ("tests/functional/test_on_the_wire.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -587,6 +589,68 @@ MUTANTS: Final = (
         "annotations-left-behind",
         "a replica made part by part is owed its annotations",
         Edit("decisions/ledger.py", "        row = row.owing(ChangeKind.ANNOTATED)\n", ""),
+    ),
+    _mutant(
+        "tags-left-behind",
+        "a replica made part by part is owed its tags, unless its upload is known to have them",
+        Edit(
+            "decisions/ledger.py",
+            "return row if tagged else row.owing(ChangeKind.TAGGED)",
+            "return row",
+        ),
+        tests=CHANGES,
+    ),
+    _mutant(
+        "tags-left-by-an-adopted-upload",
+        "so is one that was found again after its worker died",
+        Edit("usecases/leased_key.py", "tagged=_is_tagged(old, intent)", "tagged=True"),
+        tests=CHANGES,
+    ),
+    _mutant(
+        "tags-beyond-the-header",
+        "what S3 does not take as headers is not sent as headers",
+        Edit("decisions/replica.py", "min(_TAGS_BY_HEADER, _ROOM - _size(request))", "100_000"),
+        tests=WIRE,
+    ),
+    _mutant(
+        "stamp-beyond-the-header",
+        "a stamp is left out before the headers of a request are too long",
+        Edit("decisions/replica.py", "    return size <= _ROOM\n", "    return True\n"),
+        tests=WIRE,
+    ),
+    _mutant(
+        "headers-in-utf-8",
+        "a header is sent in the bytes it was read in",
+        Edit("adapters/destination.py", 'return value.encode("latin-1")', "return value.encode()"),
+        tests=WIRE,
+    ),
+    _mutant(
+        "answers-as-they-come",
+        "an answer is read whatever characters the key in it has",
+        Edit("adapters/s3_answers.py", "_NO_XML.sub(_REPLACEMENT, _REFERENCE.sub(_known, body))", "body"),
+        tests=WIRE,
+    ),
+    _mutant(
+        "tags-made-readable",
+        "what is read to be written again is never replaced",
+        Edit("adapters/s3_answers.py", "operation_model.name not in _TAKEN_OVER", "True"),
+        tests=WIRE,
+    ),
+    _mutant(
+        "gone-by-a-status",
+        "a 404 that does not say what is missing proves nothing",
+        Edit(
+            "decisions/failures.py",
+            '_CODE_OF_STATUS: Final[Mapping[str, str]] = {"405"',
+            '_CODE_OF_STATUS: Final[Mapping[str, str]] = {"404": "NoSuchVersion", "405"',
+        ),
+        tests=WIRE,
+    ),
+    _mutant(
+        "notifications-without-what-is-unknown",
+        "a notification configuration with what the SDK does not know is never written",
+        Edit("adapters/bucket_admin.py", "        parsed[UNKNOWN] = unknown\n", "        pass\n"),
+        tests=WIRE,
     ),
     _mutant(
         "annotations-left-by-an-adopted-upload",
