@@ -533,6 +533,14 @@ def test_many_small_entries_of_metadata_are_copied_by_s3_itself_or_refused(wire:
         wire.copy_by_parts(stored)
 
 
+def test_a_stamp_never_makes_a_replica_unreadable(wire: Wire) -> None:
+    """Python reads a hundred headers at most."""
+    metadata = {f"k{number}": "v" for number in range(90)}
+    stored = wire.store.put(SOURCE, "key", headers={"content-type": b"x"}, metadata=metadata)
+    for copy in (wire.copy, wire.copy_by_parts):
+        assert carried(three_times(wire, stored, copy)) == carried(stored)
+
+
 def test_more_metadata_than_can_be_read_is_said_to_be_so(wire: Wire) -> None:
     metadata = {f"k{number}": "v" for number in range(100)}
     stored = wire.store.put(SOURCE, "key", metadata=metadata)

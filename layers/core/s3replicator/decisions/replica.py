@@ -48,6 +48,8 @@ _HEADERS: Final[Mapping[str, str]] = {
 #: The bytes that S3 takes as the header section of a request, without those that every request has: who
 #: sends it (the token of a session alone has more than a thousand), and how the replica is to be stored.
 _ROOM: Final = 8192 - 2560
+#: Python reads an answer of a hundred headers at most; with a stamp a replica has four more than its source.
+_MOST_ENTRIES: Final = 64
 #: Tags come as a body, ten with 384 characters each; encoded for a header they can be ten times as long.
 _TAGS_BY_HEADER: Final = 4096
 
@@ -116,7 +118,9 @@ def bears_stamp(source: SourceObject, stamp: Stamp, *, by_parts: bool) -> bool:
     """Whether a replica of it will. Not without room for one, nor with metadata that S3 cannot show us or
     we cannot send: S3 itself copies that, and then nothing can be added."""
     metadata = without_stamp(source.metadata)
-    if source.missing_metadata or not has_room(metadata, stamp) or not _can_all_be_sent(metadata):
+    if source.missing_metadata or len(metadata) > _MOST_ENTRIES:
+        return False
+    if not has_room(metadata, stamp) or not _can_all_be_sent(metadata):
         return False
     size = _size(_described(source, metadata | stamp.metadata()))
     if not by_parts:
