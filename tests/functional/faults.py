@@ -12,6 +12,8 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 from moto.core.models import botocore_stubber
 
+from tests.functional.moto_headers import refuse_long_headers
+
 
 @dataclass
 class Fault:
@@ -77,6 +79,9 @@ _ONE_AT_A_TIME: Final = RLock()
 
 
 def _from_moto(event_name: str, request: Any, **rest: Any) -> AWSResponse | None:
+    refused = refuse_long_headers(event_name, request)
+    if refused is not None:
+        return refused
     with _ONE_AT_A_TIME:
         answer: AWSResponse | None = botocore_stubber(event_name, request, **rest)
     return answer

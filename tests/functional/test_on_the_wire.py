@@ -51,6 +51,7 @@ KEYS: Final = (
     "".join(map(chr, range(1, 0x20))) + "\x7f",
     "\ufffe\uffff",
     "a b+c%41&lt;<'\"é🙂//",
+    "a/../b/./c",
     "plain",
 )
 GONE: Final = "9" * 32
@@ -128,7 +129,9 @@ def refused(error: pytest.ExceptionInfo[ReplicationError]) -> tuple[type[Replica
 
 # -- keys that XML cannot carry
 
-ANY_KEY = pytest.mark.parametrize("key", KEYS, ids=["backspace", "controls", "noncharacters", "odd", "plain"])
+ANY_KEY = pytest.mark.parametrize(
+    "key", KEYS, ids=["backspace", "controls", "noncharacters", "odd", "dots", "plain"]
+)
 
 
 @ANY_KEY
