@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Final
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -15,6 +16,7 @@ from s3replicator.adapters.bucket_admin import BucketAdmin
 from s3replicator.adapters.bucket_listing import S3Lister
 from s3replicator.adapters.clients import Clients
 from s3replicator.adapters.destination import S3Destination
+from s3replicator.adapters.s3_answers import readable
 from s3replicator.adapters.source import S3Source
 from s3replicator.decisions.configuration import Destination, Filter, Rule
 from s3replicator.decisions.deployment import BucketRefused, SetupRefused
@@ -192,6 +194,27 @@ def test_what_is_read_to_be_written_again_is_never_made_readable(wire: Wire) -> 
     stored = wire.store.put(SOURCE, "key", tags=(("key", "back\x08space"),))
     with pytest.raises(RetryableError):
         wire.source.tags(VersionRef(SOURCE, "key", stored.version_id))
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"<a>&#x8;&#8;&#x1F;&#x1f;&#xFFFE;&#65535;&#xD800;&#x110000;&#0;</a>", "\ufffd" * 9),
+        (b"<a>\x08\x00\xef\xbf\xbe\xef\xbf\xbf\xed\xa0\x80</a>", "\ufffd" * 5),
+        (
+            b"<a>&#x9;&#10;&#xD;&#x20;&#233;&#x1F642;&amp;#x8;\x7f\xc3\xa9</a>",
+            "\t\n\r \xe9\U0001f642&#x8;\x7f\xe9",
+        ),
+    ],
+    ids=["references", "bytes", "what XML knows"],
+)
+def test_what_xml_does_not_know_is_replaced_and_nothing_else(sent: bytes, read: str) -> None:
+    assert ElementTree.fromstring(readable(sent)).text == read  # noqa: S314 - written above
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"a": "&#x8;\x08"}', b"<a>plain</a>", b"<a>&#x1F642;</a>"])
+def test_what_can_be_read_stays_as_it_is(sent: bytes) -> None:
+    assert readable(sent) == sent
 
 
 # -- what an error is about

@@ -645,6 +645,19 @@ def test_workers_of_one_batch_lose_no_finding_of_each_other(one: World) -> None:
     assert [one.versions(key) for key in keys] == [["2", "1", "0"]] * 12
 
 
+def test_a_reconcile_goes_on_where_uploads_cannot_be_listed(one: World) -> None:
+    one.put("missed")
+    with faults(Fault("ListMultipartUploads", status=403, code="AccessDenied", times=99)):
+        done = reconcile(one)
+    assert one.versions("missed") == ["content"]
+    told = {
+        (task["key"], task["status"], task["reason"])
+        for task in done.tasks
+        if task.get("finding") == "StrayUpload"
+    }
+    assert told == {("", "FAILED", "DstListBucketNotPermitted")}
+
+
 def test_uploads_that_nobody_goes_on_with(one: World) -> None:
     """moto says of all uploads that they were begun in 2010."""
     for key in ("key", "theirs"):

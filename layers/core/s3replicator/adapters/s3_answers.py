@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 #: What is read here is written somewhere else, so nothing in it may be replaced.
 _TAKEN_OVER: Final = frozenset({"GetObjectAcl", "GetObjectTagging", "ListObjectAnnotations"})
 
-_REFERENCE: Final = re.compile(rb"&#(?:x([0-9A-Fa-f]+)|([0-9]+));")
+_REFERENCE: Final = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,8}));")
 #: Controls, surrogates, and U+FFFE and U+FFFF, in UTF-8.
 _NO_XML: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xed[\xa0-\xbf][\x80-\xbf]|\xef\xbf[\xbe\xbf]")
 _REPLACEMENT: Final = "\ufffd".encode()
