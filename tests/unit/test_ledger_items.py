@@ -93,6 +93,7 @@ def test_no_field_of_a_row_is_left_out() -> None:
         completed=6.0,
         threshold=8.0,
         missed=True,
+        proven=True,
         upload=Upload("upload", "nonce", 7.0),
     )
     for field in fields(Row):
