@@ -85,10 +85,19 @@ def key_text(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as keys in S3 are") from None
 
 
+#: Larger numbers mean nothing to any command, and not all of what they are given to can take them.
+_MOST_DIGITS: Final = 12
+
+#: The last second of the year 9999, since the epoch: no later time can be written down.
+_LAST_SECOND: Final = 253_402_300_799
+
+
 def positive(text: str) -> int:
     """The value of an option."""
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS or int(text) == 0:
+        raise argparse.ArgumentTypeError(
+            f"{_short(text)} is not a whole number above 0, of at most {_MOST_DIGITS} digits"
+        )
     return int(text)
 
 
@@ -96,9 +105,16 @@ def moment_given(text: str) -> float:
     """The value of an option: a time, in UTC if it does not say otherwise; in seconds since the epoch."""
     try:
         given = datetime.fromisoformat(text)
-        return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+        seconds = (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-01-31T12:00:00Z") from None
+        raise argparse.ArgumentTypeError(f"{_short(text)} is no time such as 2026-01-31T12:00:00Z") from None
+    if not 0 <= seconds <= _LAST_SECOND:
+        raise argparse.ArgumentTypeError(f"{_short(text)} is no time from 1970 to 9999, as S3 has them")
+    return seconds
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
 _UNITS: Final = {"": 1, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "TIB": 1024**4}
@@ -108,6 +124,7 @@ def size_given(text: str) -> int:
     """The value of an option: a number of bytes."""
     digits = text.rstrip("KMGTiBkmgtb")
     unit = _UNITS.get(text[len(digits) :].strip().upper())
-    if unit is None or not digits.isascii() or not digits.strip().isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 1048576 or 1MiB")
+    digits = digits.strip()
+    if unit is None or not digits.isascii() or not digits.isdigit() or len(digits) > _MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"{_short(text)} is no size such as 1048576 or 1MiB")
     return int(digits) * unit

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from s3rctl.common import safe
@@ -24,14 +24,20 @@ class Bar:
         tenth = 10 * done // total if total else 0
         if self._terminal:
             bar = f"[{'#' * (_WIDTH * done // total):.<{_WIDTH}}] " if total else ""
-            print(f"{_ERASE}{bar}{safe(text)}", end="", file=sys.stderr, flush=True)
+            _show(f"{_ERASE}{bar}{safe(text)}", end="")
         elif self._said != (milestone, tenth):
-            print(safe(text), file=sys.stderr, flush=True)
+            _show(safe(text))
         self._said = (milestone, tenth)
 
     def end(self) -> None:
         if self._terminal and self._said is not None:
-            print(_ERASE, end="", file=sys.stderr, flush=True)
+            _show(_ERASE, end="")
+
+
+def _show(text: str, end: str = "\n") -> None:
+    # What is being done goes on, whether or not somebody looks.
+    with suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 @contextmanager

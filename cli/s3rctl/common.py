@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
@@ -91,22 +92,35 @@ def said_yes(given: argparse.Namespace, question: str) -> bool:
     """Whether to do it: ``--yes`` was given, or whoever sits at the terminal says so."""
     if given.yes:
         return True
-    if given.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if given.json or not _at_a_terminal():
         note("Nothing is done without --yes")
         return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        answer = input(f"{safe(question)} [y/N] ")
+    except (EOFError, UnicodeDecodeError):
+        # Ctrl-D, or no text: no yes.
+        print()
+        return False
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _at_a_terminal() -> bool:
+    """Whether somebody can be asked."""
+    streams = (sys.stdin, sys.stdout)
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
 
 
 # -- output
 
 
 def complain(problem: str) -> None:
-    print(f"s3rctl: {safe(problem)}", file=sys.stderr)
+    note(f"s3rctl: {problem}")
 
 
 def note(text: str) -> None:
-    """For people: kept out of what scripts read."""
-    print(safe(text), file=sys.stderr)
+    """For people: kept out of what scripts read. Where they do not listen the exit code says enough."""
+    with suppress(OSError):
+        print(safe(text), file=sys.stderr)
 
 
 def print_json(document: object) -> None:

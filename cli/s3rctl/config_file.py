@@ -1,19 +1,24 @@
 """A replication configuration as it is given, and what is said of one that cannot be used."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from s3rctl.common import NOT_DONE, CannotWork, complain, print_json
+from s3rctl.streams import standard_input
 from s3replicator.decisions.collisions import search_collision
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
 
 
 def read_file(name: str) -> bytes:
+    """``name``: of a file, or - for standard input. Raises ``CannotWork``."""
+    if name == "-":
+        return standard_input()
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return Path(name).read_bytes()
     except OSError as error:
         raise CannotWork(f"{name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CannotWork(f"{name} is no name of a file: {error}") from error
 
 
 def refuse(given: argparse.Namespace, name: str, error: InvalidConfiguration) -> int:

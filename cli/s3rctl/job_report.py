@@ -1,6 +1,8 @@
 """What a job has done, shown and saved."""
 
 import argparse
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -20,7 +22,7 @@ from s3rctl.common import (
     size,
 )
 from s3replicator.decisions.job import folder_of
-from s3replicator.decisions.job_report import Summary, TaskStatus
+from s3replicator.decisions.job_report import Summary, TaskStatus, is_file_name
 from s3replicator.decisions.prices import Estimate, Load, estimate
 from s3replicator.operator_wiring import Operator
 from s3replicator.usecases.job_control import JobControl, JobReport, NoSuchJob
@@ -83,15 +85,37 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _download(control: JobControl, job_id: str, folder: Path) -> int:
-    count = 0
+    """How many files were saved. Nothing is written anywhere else than in the folder, and nothing at all if
+    a name is none of a file there."""
+    names = [name for name in control.report_names(job_id) if name]
+    for name in names:
+        if not is_file_name(name):
+            raise CannotWork(
+                f"{folder_of(job_id)}report/ has an object {name!r}, which no job has written, and which"
+                " cannot become a file: nothing was saved; find out who writes there, and remove it"
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, body in control.report_files(job_id):
-            (folder / name).write_bytes(body)
-            count += 1
+        for name in names:
+            body = control.report_file(job_id, name)
+            if body is not None:
+                _save(folder / name, body)
     except OSError as error:
         raise CannotWork(f"{error.filename or folder} cannot be written: {error.strerror}") from error
-    return count
+    except ValueError as error:
+        raise CannotWork(f"{str(folder)!r} is no name of a folder: {error}") from error
+    return len(names)
+
+
+def _save(path: Path, body: bytes) -> None:
+    """What the name may be a link to, or a device, stays as it is."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(
+            errno.EEXIST, "it is there, and is no file; remove it, or name another folder", str(path)
+        )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(body)
 
 
 def _estimate(operator: Operator, report: JobReport) -> Estimate | None:

@@ -1,14 +1,26 @@
 """The command line: what there is to ask, and the exit code of the answer."""
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from s3rctl import backfill, breaker, check, config, failed, parked, policy, reconcile, settle, status
+from s3rctl import (
+    backfill,
+    breaker,
+    check,
+    config,
+    failed,
+    parked,
+    policy,
+    reconcile,
+    settle,
+    status,
+    streams,
+)
+from s3rctl.command_line import Parser, not_utf8
 from s3rctl.common import (
     CANNOT_WORK,
     INTERRUPTED,
@@ -20,6 +32,9 @@ from s3rctl.common import (
 )
 from s3replicator.decisions.failures import ReplicationError
 from s3replicator.decisions.stack import StackUnusable
+
+#: What says in a sentence why something cannot be done.
+_REFUSALS: Final = (CannotWork, StackUnusable, ReplicationError)
 
 _DESCRIPTION: Final = """\
 Ask a deployed s3-replicator where an object is, why it is not there, and get it there.
@@ -49,7 +64,7 @@ exit codes:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="s3rctl",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -77,22 +92,34 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code; wrong usage and ``--help`` leave through ``SystemExit``, as argparse does."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that cannot show a character of a key shows its number.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    given = parser().parse_args(arguments)
     try:
-        code: int = given.run(given)
-        sys.stdout.flush()
-    except (CannotWork, StackUnusable, ReplicationError) as problem:
+        streams.prepare()
+        try:
+            return _run(parser().parse_args(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            # Here, and not when Python ends: it would say so in words of its own.
+            streams.finish()
+    except _REFUSALS as problem:
         complain(str(problem))
         return CANNOT_WORK
     except BrokenPipeError:
-        # Whoever read our output has seen enough. What is left of it must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough.
+        streams.give_up()
         return NOT_DONE
+    except OSError as error:
+        # Files are read and written where something can be said of them: what is left is the answer.
+        streams.give_up()
+        complain(f"standard output cannot be written: {error.strerror or error}")
+        return CANNOT_WORK
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _run(given: argparse.Namespace) -> int:
+    problem = not_utf8(given)
+    if problem is not None:
+        raise CannotWork(problem)
+    code: int = given.run(given)
     return code
 
 

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -535,6 +536,67 @@ def test_a_folder_that_cannot_be_written_is_said(world: World, s3rctl: Tool, tmp
     answer = s3rctl("backfill", "report", "mine", "--download", str(tmp_path / "file"))
     assert answer.code == 2
     assert "cannot be written" in answer.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../escaped", "../../escaped", "/escaped", "sub/escaped", "a/../../escaped", "..", "...", "."),
+        *(".bashrc", "a\\escaped", "a\nb", "\x1b[2J", "x" * 300, "-rf", "c:escaped"),
+    ],
+)
+def test_a_report_is_saved_in_its_folder_and_nowhere_else(
+    world: World, s3rctl: Tool, tmp_path: Path, name: str
+) -> None:
+    keep(world, "mine", job=ASKED, report_summary=summary(failed=1), report_manifest=MANIFEST)
+    world.s3.put_object(Bucket=CONTROL, Key=f"jobs/mine/report/{name}", Body=b"planted")
+    folder = tmp_path / "deep" / "folder"
+    folder.mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    answer = s3rctl("backfill", "report", "mine", "--download", str(folder))
+    assert answer.code == 2
+    assert "no job has written" in answer.err
+    assert "\x1b" not in answer.err
+    assert answer.err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_marker_of_the_folder_itself_is_no_file(world: World, s3rctl: Tool, tmp_path: Path) -> None:
+    keep(world, "mine", job=ASKED, report_summary=summary(failed=1))
+    world.s3.put_object(Bucket=CONTROL, Key="jobs/mine/report/", Body=b"")
+    answer = s3rctl("backfill", "report", "mine", "--download", str(tmp_path / "new"))
+    assert answer.code == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["summary.json"]
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "pipe"])
+def test_what_a_report_would_overwrite_elsewhere_stays_as_it_is(
+    world: World, s3rctl: Tool, tmp_path: Path, kind: str
+) -> None:
+    keep(world, "mine", job=ASKED, report_summary=summary(failed=1))
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder.mkdir()
+    there = folder / "summary.json"
+    match kind:
+        case "link":
+            elsewhere.write_text("mine")
+            there.symlink_to(elsewhere)
+        case "dangling link":
+            there.symlink_to(elsewhere)
+        case "folder":
+            there.mkdir()
+        case "pipe":
+            os.mkfifo(there)
+    answer = s3rctl("backfill", "report", "mine", "--download", str(folder))
+    assert answer.code == 2
+    assert str(there) in answer.err
+    assert not elsewhere.exists() or elsewhere.read_text() == "mine"
+
+
+def test_a_report_is_saved_again_over_itself(world: World, s3rctl: Tool, tmp_path: Path) -> None:
+    keep(world, "mine", job=ASKED, report_summary=summary(failed=1))
+    for _ in range(2):
+        assert s3rctl("backfill", "report", "mine", "--download", str(tmp_path)).code == 0
 
 
 def test_a_dry_run_says_what_it_would_cost(world: World, s3rctl: Tool) -> None:

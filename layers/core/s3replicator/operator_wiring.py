@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
 
+from s3replicator.adapters import operator_clients
 from s3replicator.adapters.bucket_admin import BucketAdmin
 from s3replicator.adapters.bucket_listing import S3Lister
 from s3replicator.adapters.configuration_object import ConfigurationObject
@@ -129,18 +128,12 @@ class Operator:
 
 def operator_of(stack_name: str, region: str | None) -> Operator:
     """Raises ``StackUnusable``."""
-    try:
-        cloudformation = _client("cloudformation", region)
-    # The SDK tells of an unknown profile or region by one, of an endpoint that is no URL by the other.
-    except (BotoCoreError, ValueError) as error:
-        raise StackUnusable(f"AWS cannot be reached: {error}") from error
-    return Operator(read_stack(cloudformation, stack_name), region)
+    return Operator(read_stack(_client("cloudformation", region), stack_name), region)
 
 
 def partition_of(region: str | None) -> str:
-    """The partition of a region, or of the one that is asked for by default."""
-    session = boto3.session.Session()
-    return session.get_partition_for_region(region or session.region_name or "us-east-1")
+    """The partition of a region, or of the one that is asked for by default. Raises ``StackUnusable``."""
+    return operator_clients.partition_of(region)
 
 
 def _of_a_former_release(stack: Stack, output: str, lacking: str) -> StackUnusable:
@@ -151,12 +144,12 @@ def _of_a_former_release(stack: Stack, output: str, lacking: str) -> StackUnusab
 
 
 def source_in(region: str | None) -> Source:
-    """Any bucket, without a stack."""
+    """Any bucket, without a stack. Raises ``StackUnusable``."""
     return S3Source(_client("s3", region))
 
 
 def own_rules_of(bucket: str, region: str | None) -> NativeReplication | None:
-    """Those by which Amazon S3 itself replicates it. Raises ``BucketRefused``."""
+    """Those by which Amazon S3 itself replicates it. Raises ``BucketRefused``, ``StackUnusable``."""
     return native_replication(_client("s3", region), bucket)
 
 
@@ -165,6 +158,4 @@ def threads() -> Parallel:
 
 
 def _client(service: str, region: str | None, config: Config = _CLIENT) -> Any:
-    # The stubs know a service by its literal name only.
-    make: Any = boto3.client
-    return make(service, region_name=region, config=config)
+    return operator_clients.client(service, region, config)

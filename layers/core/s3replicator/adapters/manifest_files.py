@@ -22,7 +22,8 @@ class OperatorsFiles:
                 return Path(where).read_bytes()
             bucket, _, key = where.removeprefix("s3://").partition("/")
             return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except (OSError, ClientError, BotoCoreError) as error:
+        # A name that no file can have is a ValueError.
+        except (OSError, ValueError, ClientError, BotoCoreError) as error:
             raise InvalidManifest(f"{where} cannot be read: {error}") from error
 
     def copy(self, bucket: str, key: str, to: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from s3replicator.decisions.stack import Stack, StackUnusable
 
@@ -15,11 +15,6 @@ def read_stack(client: "CloudFormationClient", name: str) -> Stack:
     region = client.meta.region_name
     try:
         [found] = client.describe_stacks(StackName=name)["Stacks"]
-    except NoCredentialsError as error:
-        raise StackUnusable(
-            "there are no AWS credentials: sign in, choose a profile (AWS_PROFILE), or set"
-            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        ) from error
     except ClientError as error:
         told = error.response["Error"]
         if told["Code"] == "ValidationError" and "does not exist" in told["Message"]:

@@ -20,6 +20,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,15 @@ from s3replicator.decisions.versions import id_for_s3
 
 FORMAT: Final = "Report_CSV_20180820"
 SCHEMA: Final = "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage"
+
+
+#: What a report's files are called, and no more than any system takes: nothing that leads elsewhere.
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+
+
+def is_file_name(text: str) -> bool:
+    """Whether an object of the report's folder may become a file of this name."""
+    return _FILE_NAME.fullmatch(text) is not None
 
 
 class TaskStatus(StrEnum):

@@ -182,16 +182,17 @@ class JobControl:
             raise NoSuchJob(job_id)
         return JobReport(request, self._survey(job_id), self._summary(job_id), manifest)
 
-    def report_files(self, job_id: str) -> Iterator[tuple[str, bytes]]:
-        """The files of the completion report, by their names in its folder."""
-        folder = f"{folder_of(job_id)}report/"
-        for name in self.store.names(folder):
-            body = self.store.read(name)
-            if body is not None:
-                yield name.removeprefix(folder), body
+    def report_names(self, job_id: str) -> Iterator[str]:
+        """What lies in the folder of the completion report, by the names there. Whoever may write there gives
+        them: they need not be names of files."""
+        folder = _report_folder(job_id)
+        return (name.removeprefix(folder) for name in self.store.names(folder))
+
+    def report_file(self, job_id: str, name: str) -> bytes | None:
+        return self.store.read(f"{_report_folder(job_id)}{name}")
 
     def _summary(self, job_id: str) -> Summary | None:
-        document = self._document(f"{folder_of(job_id)}report/summary.json")
+        document = self._document(f"{_report_folder(job_id)}summary.json")
         return Summary.read(document) if document is not None else None
 
     def _survey(self, job_id: str) -> dict[str, Any]:
@@ -203,3 +204,7 @@ class JobControl:
             return None
         document: dict[str, Any] = json.loads(body)
         return document
+
+
+def _report_folder(job_id: str) -> str:
+    return f"{folder_of(job_id)}report/"
