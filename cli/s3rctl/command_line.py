@@ -26,7 +26,8 @@ class Parser(argparse.ArgumentParser):
         print(self.format_help(), end="", file=file)
 
     def error(self, message: str) -> NoReturn:
-        super().error(f"{message}{self._hint(message)}")
+        told = f"{message}{self._hint(message)}"
+        super().error("".join(c if c.isprintable() else f"{c!a}"[1:-1] for c in told))
 
     def _joined(self, given: list[str]) -> list[str]:
         """With ``--name=-value`` in the place of ``--name -value``."""

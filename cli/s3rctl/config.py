@@ -21,9 +21,9 @@ from s3rctl.common import (
     print_json,
     safe,
 )
-from s3rctl.config_file import none_in_force, not_compared, read_file, refuse, unknown
+from s3rctl.config_file import none_in_force, not_compared, read_file, readable, refuse, unknown
 from s3rctl.config_rules import print_rules, rule_document
-from s3replicator.adapters.configuration_document import parse, parse_in_force
+from s3replicator.adapters.configuration_document import parse, parse_in_force, text_of, to_store
 from s3replicator.adapters.configuration_object import Stored
 from s3replicator.decisions.collisions import search_collision
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
@@ -87,7 +87,7 @@ def add_to(commands: Commands) -> None:
 def run_validate(given: argparse.Namespace) -> int:
     body = read_file(given.file)
     try:
-        configuration = parse(body)
+        configuration = parse(to_store(body))
     except InvalidConfiguration as error:
         return refuse(given, given.file, error)
     warning = not_compared(configuration)
@@ -124,7 +124,7 @@ def run_show(given: argparse.Namespace) -> int:
         print_json({**_stored_document(where.uri, stored, problem), "warning": warning})
     else:
         note(f"{where.uri}, version {stored.version_id}, written at {moment(stored.written)}")
-        print(stored.body.decode(errors="backslashreplace").rstrip("\n"))
+        print(readable(stored.body).rstrip("\n"))
     if problem is not None:
         which = "in force" if given.version_id is None else "shown"
         complain(f"the configuration {which} cannot be used: {problem}")
@@ -141,8 +141,8 @@ def _collision(configuration: Configuration) -> str | None:
 
 def _stored_document(uri: str, stored: Stored, problem: str | None) -> dict[str, Any]:
     try:
-        document = json.loads(stored.body)
-    except ValueError:
+        document = json.loads(text_of(stored.body))
+    except (ValueError, RecursionError, InvalidConfiguration):
         document = None
     return {
         "uri": uri,

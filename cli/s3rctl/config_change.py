@@ -21,8 +21,8 @@ from s3rctl.common import (
     said_yes,
     size,
 )
-from s3rctl.config_file import none_in_force, not_compared, read_file, refuse, unknown
-from s3replicator.adapters.configuration_document import parse
+from s3rctl.config_file import none_in_force, not_compared, read_file, readable, refuse, unknown
+from s3replicator.adapters.configuration_document import parse, to_store
 from s3replicator.adapters.configuration_object import Former, Overtaken
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
 from s3replicator.decisions.stack import Stack
@@ -112,6 +112,7 @@ def put(given: argparse.Namespace, operator: Operator, name: str, body: bytes) -
     """``name`` is what the document is called where it is refused."""
     stack, where = operator.stack, operator.configuration()
     try:
+        body = to_store(body)
         configuration = _checked(stack, body)
     except InvalidConfiguration as error:
         return refuse(given, name, error)
@@ -216,7 +217,7 @@ def run_rollback(given: argparse.Namespace) -> int:
         return refuse(given, name, error)
     if not given.json:
         note(f"{name}, written at {moment(former.written)}:")
-        for line in former.body.decode(errors="backslashreplace").splitlines():
+        for line in readable(former.body).split("\n"):
             note(line)
     if not said_yes(given, "Put it in force?"):
         if given.json:

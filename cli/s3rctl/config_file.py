@@ -1,10 +1,12 @@
 """A replication configuration as it is given, and what is said of one that cannot be used."""
 
 import argparse
+import json
 from pathlib import Path
 
 from s3rctl.common import NOT_DONE, CannotWork, complain, print_json
 from s3rctl.streams import standard_input
+from s3replicator.adapters.configuration_document import text_of
 from s3replicator.decisions.collisions import search_collision
 from s3replicator.decisions.configuration import Configuration, InvalidConfiguration
 
@@ -19,6 +21,17 @@ def read_file(name: str) -> bytes:
         raise CannotWork(f"{name} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise CannotWork(f"{name} is no name of a file: {error}") from error
+
+
+def readable(body: bytes) -> str:
+    """A stored document as a terminal may show it: what cannot be printed is escaped as JSON does it, so that
+    the document says the same."""
+    try:
+        text = text_of(body)
+    except InvalidConfiguration:
+        text = body.decode(errors="backslashreplace")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c if c.isprintable() or c in "\n\t" else json.dumps(c)[1:-1] for c in lines)
 
 
 def refuse(given: argparse.Namespace, name: str, error: InvalidConfiguration) -> int:

@@ -13,6 +13,7 @@ from s3rctl.bar import Bar, progress_bar
 from s3rctl.common import (
     DONE,
     NOT_DONE,
+    CannotWork,
     Commands,
     command,
     complain,
@@ -23,12 +24,15 @@ from s3rctl.common import (
     plural,
     print_json,
     print_table,
+    safe,
     said_yes,
     size,
 )
 from s3rctl.job_report import print_summary, unknown
-from s3replicator.decisions.job import InvalidJob, Job, JobKind, is_job_id, job_document, parse_job
+from s3replicator.decisions.failures import ReplicationError
+from s3replicator.decisions.job import InvalidJob, Job, JobKind, is_job_id, job_document
 from s3replicator.decisions.job_progress import Phase, Progress, Run, new_id
+from s3replicator.decisions.job_reach import beyond_rules, new_job
 from s3replicator.decisions.manifest import InvalidManifest
 from s3replicator.operator_wiring import Operator
 from s3replicator.usecases.job_control import CannotStart, JobControl, NoSuchJob
@@ -139,7 +143,9 @@ def start(given: argparse.Namespace, asked: Job, manifest: str | None = None) ->
     control = operator.jobs()
     files = operator.manifest_files()
     listed = _listed(given, files, manifest, operator.stack.source_bucket) if manifest else None
-    job = _identified(given, control, replace(asked, columns=listed.columns) if listed else asked)
+    if listed is not None and listed.is_passed_over(asked.filters):
+        given.refuse(f"no key of {manifest} fits the filters: widen them, or name another list")
+    job = _identified(given, operator, control, replace(asked, columns=listed.columns) if listed else asked)
     if not given.json:
         _print_job(operator, job)
         if listed is not None:
@@ -175,16 +181,32 @@ def _listed(
         raise
 
 
-def _identified(given: argparse.Namespace, control: JobControl, asked: Job) -> Job:
+def _identified(given: argparse.Namespace, operator: Operator, control: JobControl, asked: Job) -> Job:
+    """The job, by its id, once it is known that it can do something. Raises ``CannotWork``."""
     job = replace(asked, id=given.id or new_id(asked.kind, control.clock.now()))
     try:
-        job = parse_job(job.id, job_document(job))
+        job = new_job(job.id, job_document(job))
+        if given.id is not None and job == Job(job.id, job.kind):
+            # Only the id was given: to go on with what was asked for at first.
+            known = control.stored(given.id, job.kind)
+            if known is not None:
+                return known
     except InvalidJob as invalid:
         given.refuse(str(invalid))
-    if given.id is not None and job == Job(job.id, job.kind):
-        # Only the id was given: to go on with what was asked for at first.
-        return control.stored(given.id, job.kind) or job
+    pointless = _beyond_rules(job, operator)
+    if pointless is not None:
+        raise CannotWork(pointless)
     return job
+
+
+def _beyond_rules(job: Job, operator: Operator) -> str | None:
+    """Why the rules in force give the job nothing to do, as far as they can be read."""
+    try:
+        rules = operator.configuration().rules(operator.stack.source_bucket)
+    except ReplicationError as failure:
+        note(f"What rules select could not be looked at: {failure.detail}")
+        return None
+    return beyond_rules(job, rules)
 
 
 def _print_job(operator: Operator, job: Job) -> None:
@@ -285,7 +307,9 @@ def _scope(run: Run) -> str:
 
 
 def _prefix(run: Run) -> str:
-    return ", ".join(run.request.get("MatchAnyPrefix", [])) or run.request.get("Prefix", "")
+    any_of = run.request.get("MatchAnyPrefix")
+    prefixes = any_of if isinstance(any_of, list) else []
+    return ", ".join(map(str, prefixes)) or str(run.request.get("Prefix", ""))
 
 
 def _stop(given: argparse.Namespace) -> int:
@@ -302,7 +326,7 @@ def _stop(given: argparse.Namespace) -> int:
     if given.json:
         print_json({"done": done, **_run_document(run)})
     elif done:
-        print(f"Stopped. To go on with it: s3rctl {run.kind} start --id {given.id}")
+        print(safe(f"Stopped. To go on with it: s3rctl {run.kind} start --id {given.id}"))
     elif run.running:
         print(f"Job {given.id} would be stopped")
     else:

@@ -16,7 +16,7 @@ from s3replicator.adapters.destination import S3Destination
 from s3replicator.adapters.job_store import S3JobStore
 from s3replicator.adapters.runtime import SystemClock
 from s3replicator.decisions.failures import RetryableError
-from s3replicator.decisions.job import InvalidJob
+from s3replicator.decisions.job import InvalidJob, job_document, parse_job
 from s3replicator.decisions.manifest import InvalidManifest
 from s3replicator.decisions.stamp import place_of
 from s3replicator.usecases.survey import SurveyUnderWay
@@ -799,3 +799,58 @@ def test_nobody_listens_to_versions_of_peers(world: World) -> None:
     # Who wrote a delete marker, only its event tells.
     assert world.versions("gone") == ["content"]
     assert done.summary["tasks"] == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x1f\x8bnonsense", gzip.compress(b"x" * 100_000)[:50], gzip.compress(b"\xff\xfe"), b""]
+)
+def test_a_file_of_an_inventory_that_cannot_be_read_is_named(one: World, body: bytes) -> None:
+    give_manifest(one, "job", **{"00000.csv.gz": body})
+    with pytest.raises(InvalidManifest, match=r"jobs/job/manifest/00000\.csv\.gz"):
+        jobs.run(one, ManifestColumns=["Bucket", "Key"])
+
+
+def test_a_line_that_cannot_be_read_is_named_with_its_file(one: World) -> None:
+    give_manifest(one, "job", **{"00000.csv": f'{SOURCE},a\n{SOURCE},"b\n{SOURCE},c\n'.encode()})
+    with pytest.raises(InvalidManifest, match=r"jobs/job/manifest/00000\.csv: line 2 has a quotation"):
+        jobs.run(one, ManifestColumns=["Bucket", "Key"])
+
+
+@pytest.mark.parametrize(
+    "request_", [{"MatchAnyStorageClass": ["standard"]}, {"ObjectSizeLessThanBytes": 0}], ids=str
+)
+def test_a_job_that_can_match_nothing_is_refused_before_it_begins(
+    one: World, request_: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidJob):
+        jobs.run(one, **request_)
+    assert jobs.names(one, "jobs/job/job.json") == []
+
+
+def test_one_that_a_former_release_began_goes_on(one: World) -> None:
+    asked = {"Kind": "backfill", "MatchAnyStorageClass": ["standard"]}
+    document = job_document(parse_job("job", asked))
+    one.s3.put_object(Bucket=CONTROL, Key="jobs/job/job.json", Body=json.dumps(document))
+    assert jobs.run(one, **asked).tasks == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("replication-configuration.json", "jobs/other/batches/1-1-000000.jsonl", "jobs/job/batches/"),
+        *("jobs/job/batches/../../x.jsonl", "jobs/job/batches/a/batches/b.jsonl", "jobs/job/batches/x.json"),
+    ],
+)
+def test_only_a_batch_of_the_job_is_worked_through(one: World, name: str) -> None:
+    jobs.run(one)
+    before = jobs.names(one, "")
+    with pytest.raises(InvalidJob, match="none of the job's batches"):
+        jobs.work(one, "job", name, 900)
+    assert jobs.names(one, "") == before
+
+
+def test_what_others_put_beside_the_batches_stops_no_survey(one: World) -> None:
+    one.s3.put_object(Bucket=CONTROL, Key="jobs/job/batches/planted.jsonl", Body=b"")
+    one.put("key")
+    jobs.survey(one, "job", {"Kind": "backfill"}, 900)
+    assert len(jobs.names(one, "jobs/job/batches/")) == 2

@@ -578,3 +578,113 @@ def test_a_version_nobody_wrote_is_said_to_be_unknown(world: World, s3rctl: Tool
     assert answer.code == 1
     assert "config history" in answer.err
     assert history(world) == before
+
+
+# -- one reader of the document
+
+PREFIX = "r\u00e9gle \u6587/"
+VALID = document(ONE, Filter={"Prefix": PREFIX})
+WRITTEN = json.dumps(VALID, indent=2, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_document_in_any_encoding_of_json_is_stored_and_shown_readably(
+    world: World, s3rctl: Tool, tmp_path: Path, encoding: str
+) -> None:
+    file = tmp_path / "rules.json"
+    file.write_bytes(WRITTEN.encode(encoding))
+    assert s3rctl("config", "validate", str(file)).code == 0
+    assert s3rctl("config", "put", str(file)).code == 0
+    assert s3rctl("config", "show").out.rstrip("\n") == WRITTEN
+    assert s3rctl("config", "show", "--json").json["document"] == VALID
+    # In UTF-8, which every release and every tool reads.
+    assert world.s3.get_object(Bucket=CONTROL, Key=OBJECT_KEY)["Body"].read() == WRITTEN.encode()
+    world.deliver(world.put(f"{PREFIX}key"))
+    assert world.versions(f"{PREFIX}key", ONE) == ["content"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-le"])
+def test_what_others_have_stored_in_another_encoding_is_shown_and_used(
+    world: World, s3rctl: Tool, encoding: str
+) -> None:
+    world.s3.put_object(Bucket=CONTROL, Key=OBJECT_KEY, Body=WRITTEN.encode(encoding))
+    version = s3rctl("config", "history", "--json").json["versions"][0]["versionId"]
+    assert s3rctl("config", "show").out.rstrip("\n") == WRITTEN
+    assert s3rctl("config", "show", "--json").json["document"] == VALID
+    assert s3rctl("config", "diff", "current", version).code == 0
+    assert WRITTEN.splitlines()[1].strip() in s3rctl("config", "rollback", version).err
+    world.deliver(world.put(f"{PREFIX}key"))
+    assert world.versions(f"{PREFIX}key", ONE) == ["content"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (bytes(range(128, 256)), "no text in UTF-8"),
+        (WRITTEN.encode("latin-1", "replace"), "no text in UTF-8"),
+        (WRITTEN.encode("utf-16")[:-1], "no text in UTF-16"),
+        (b"PK\x03\x04", "not JSON"),
+        (b"", "not JSON"),
+        (WRITTEN.replace("\u6587", "\\ud800").encode(), "half of a character"),
+        (WRITTEN.replace('"Priority": 1', '"Priority": NaN').encode(), "NaN is no number"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_a_sentence(
+    world: World, s3rctl: Tool, tmp_path: Path, body: bytes, told: str
+) -> None:
+    file = tmp_path / "rules.json"
+    file.write_bytes(body)
+    for command in ("validate", "put"):
+        answer = s3rctl("config", command, str(file))
+        assert answer.code == 1
+        assert told in answer.err
+
+
+@pytest.mark.parametrize("more", [{}, {"ResponseMetadata": {"HTTPStatusCode": 200}}])
+def test_the_wrapper_of_amazons_own_tools_is_taken_off(
+    world: World, s3rctl: Tool, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    file = tmp_path / "rules.json"
+    inner = {"Role": "arn:aws:iam::123456789012:role/replication", **VALID}
+    file.write_text(json.dumps({"ReplicationConfiguration": inner, **more}))
+    assert s3rctl("config", "validate", str(file)).code == 0
+    assert s3rctl("config", "put", str(file)).code == 0
+    # A former release does not know the wrapper.
+    assert json.loads(world.s3.get_object(Bucket=CONTROL, Key=OBJECT_KEY)["Body"].read()) == inner
+    # Where others have stored it, it is read as well.
+    world.s3.put_object(Bucket=CONTROL, Key=OBJECT_KEY, Body=file.read_bytes())
+    assert s3rctl("config", "show").code == 0
+    world.deliver(world.put(f"{PREFIX}key"))
+    assert world.versions(f"{PREFIX}key", ONE) == ["content"]
+
+
+@pytest.mark.parametrize(
+    ("member", "field"),
+    [
+        ({"Filter": {"Prefix": None}}, "Rules[0].Filter.Prefix"),
+        ({"Priority": None}, "Rules[0].Priority"),
+        ({"Status": None}, "Rules[0].Status"),
+        ({"Destination": None}, "Rules[0].Destination"),
+        ({"Extensions": {"ObjectSizeLessThanBytes": None}}, "Rules[0].Extensions.ObjectSizeLessThanBytes"),
+    ],
+)
+def test_null_is_named_as_null(s3rctl: Tool, tmp_path: Path, member: dict[str, Any], field: str) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(document(ONE, **member)))
+    told = s3rctl("config", "validate", str(file), "--json").json
+    assert told["field"] == field
+    assert "null" in told["problem"]
+    assert told["problem"].endswith("leave the member out, or give it a value")
+
+
+def test_what_is_stored_reaches_no_terminal_as_it_is(world: World, s3rctl: Tool) -> None:
+    hidden = "prefix \x7f\x9b31m\u202e\u2066\u00a0"
+    written = json.dumps(document(ONE, Filter={"Prefix": hidden}), ensure_ascii=False).replace(",", ",\r\n")
+    for body in (written.encode(), b"\x1b]0;title\x07\x1b[2J{\xff", b"\x1b[2J"):
+        version = world.s3.put_object(Bucket=CONTROL, Key=OBJECT_KEY, Body=body)["VersionId"]
+        for command in (["show"], ["show", "--json"], ["rollback", version], ["diff", "current", version]):
+            answer = s3rctl("config", *command)
+            assert all(c.isprintable() or c == "\n" for c in answer.out + answer.err), command
+        if body == written.encode():
+            # And says the same.
+            assert json.loads(s3rctl("config", "show").out) == json.loads(written)

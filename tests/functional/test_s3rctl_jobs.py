@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from s3replicator.decisions.job import job_document, parse_job
@@ -185,6 +186,61 @@ def test_what_cannot_be_meant_is_wrong_usage(s3rctl: Tool, wrong: list[str], tol
     answer = s3rctl("backfill", "start", "--yes", *wrong)
     assert answer.code == 2
     assert told in answer.err
+
+
+@pytest.mark.parametrize(
+    ("filters", "told"),
+    [
+        (["--storage-class", "standard"], "write STANDARD"),
+        (["--larger-than", "2MiB", "--smaller-than", "1MiB"], "no size is between them"),
+        (["--created-after", "2026-02-01", "--created-before", "2026-01-01"], "no time is between them"),
+        (["--smaller-than", "0"], "no object is smaller than that"),
+        (["--created-before", "2001-01-01"], "nothing older"),
+        (["--suffix", "x" * 1025], "no key in S3 has more than 1024"),
+        (["--prefix", "q/"], "no enabled rule selects anything that these filters do"),
+    ],
+)
+def test_a_backfill_that_can_match_nothing_is_refused(
+    world: World, s3rctl: Tool, machine: Machine, filters: list[str], told: str
+) -> None:
+    world.rules({"Filter": {"Prefix": "p/"}})
+    for options in (["--yes"], ["--dry-run", "--yes"], []):
+        answer = s3rctl("backfill", "start", *filters, *options)
+        assert answer.code == 2
+        assert told in answer.err
+    assert machine.started() == {}
+
+
+def test_a_job_that_began_goes_on_whatever_the_rules_say_now(
+    world: World, s3rctl: Tool, machine: Machine
+) -> None:
+    asked = {"Kind": "backfill", "Prefix": "q/", "MatchAnyStorageClass": ["standard"]}
+    keep(world, "mine", job=job_document(parse_job("mine", asked)))
+    world.rules({"Filter": {"Prefix": "p/"}})
+    assert s3rctl("backfill", "start", "--id", "mine", "--yes").code == 0
+    assert machine.started()["mine"]["request"]["MatchAnyStorageClass"] == ["standard"]
+
+
+def test_a_manifest_none_of_whose_keys_fits_is_refused(
+    s3rctl: Tool, machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text(f"{SOURCE},a.csv\n{SOURCE},b.csv\n")
+    where = str(tmp_path / "list.csv")
+    answer = s3rctl("backfill", "start", "--manifest", where, "--suffix", ".pdf", "--yes")
+    assert answer.code == 2
+    assert "fits the filters" in answer.err
+    assert machine.started() == {}
+
+
+@pytest.mark.parametrize("lines", [2, 20_000])
+def test_a_manifest_with_a_quotation_that_is_not_closed_is_refused_by_its_line(
+    s3rctl: Tool, machine: Machine, tmp_path: Path, lines: int
+) -> None:
+    (tmp_path / "list.csv").write_text(f'{SOURCE},a\n{SOURCE},"b\n' + f"{SOURCE},c\n" * lines)
+    answer = s3rctl("backfill", "start", "--manifest", str(tmp_path / "list.csv"), "--yes")
+    assert answer.code == 2
+    assert "line 2 has a quotation that does not end on it" in answer.err
+    assert machine.started() == {}
 
 
 @pytest.mark.parametrize(
@@ -559,6 +615,36 @@ def test_a_report_is_saved_in_its_folder_and_nowhere_else(
     assert "\x1b" not in answer.err
     assert answer.err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["job", "survey", "report/summary", "report/manifest"])
+@pytest.mark.parametrize("body", [b"\xff", b"[]", b"{", b"5", b'{"versions": {}}', b"[" * 100_000])
+def test_a_document_that_no_job_has_written_is_told(
+    world: World, s3rctl: Tool, name: str, body: bytes
+) -> None:
+    keep(world, "mine", job=ASKED, survey={}, report_summary=summary(failed=1), report_manifest=MANIFEST)
+    world.s3.put_object(Bucket=CONTROL, Key=f"jobs/mine/{name}.json", Body=body)
+    for command in (["report", "mine"], ["report", "mine", "--json"], ["start", "--id", "mine", "--yes"]):
+        answer = s3rctl("backfill", *command)
+        assert answer.code in (0, 1, 2)
+        if answer.code == 2:
+            assert f"jobs/mine/{name}.json in the control bucket is not what a job has written" in answer.err
+
+
+def test_an_execution_that_was_started_with_anything_is_listed(s3rctl: Tool, machine: Machine) -> None:
+    client = boto3.client("stepfunctions")
+    requests = [
+        *("5", "[]", '{"request": 5}', '{"job": 5, "request": {"Kind": "backfill"}}'),
+        '{"request": {"Kind": "backfill", "MatchAnyPrefix": [1, "\\u001b[2J"], "Scope": {}}}',
+        '{"request": {"Kind": "backfill", "MatchAnyPrefix": 5, "Prefix": ["\\u001b"]}}',
+        '{"request": {"Kind": ["backfill"]}}',
+    ]
+    for number, request in enumerate(requests):
+        client.start_execution(stateMachineArn=machine.arn, name=f"run-{number}", input=request)
+    for command in (["list"], ["list", "--json"], ["stop", "run-4", "--yes"], ["stop", "run-6", "--yes"]):
+        answer = s3rctl("backfill", *command)
+        assert answer.code in (0, 1), answer
+        assert "\x1b" not in answer.out + answer.err
 
 
 def test_the_marker_of_the_folder_itself_is_no_file(world: World, s3rctl: Tool, tmp_path: Path) -> None:

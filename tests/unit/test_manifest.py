@@ -95,6 +95,53 @@ def test_a_line_that_is_no_csv() -> None:
         list(entries([f"{SOURCE},a\n", f"{SOURCE},a\r{SOURCE},b\n"], PLAIN, SOURCE))
 
 
+@pytest.mark.parametrize("lines", [3, 20_000])
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_quotation_that_is_not_closed_is_named_by_its_line(before: int, lines: int) -> None:
+    good = f"{SOURCE},a%20longer%20key,v1\n"
+    text = good * before + f'{SOURCE},"a,v1\n' + good * lines
+    for columns in (PLAIN, PLAIN[:2]) if not before else (PLAIN,):
+        with pytest.raises(InvalidManifest, match=f"^line {before + 1} has a quotation that does not end"):
+            read(text, columns)
+    with pytest.raises(InvalidManifest, match=f"^line {before + 1} has a quotation that does not end"):
+        read(text + f'{SOURCE},b",v1\n')
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (f'{SOURCE},"a"b,v1', "line 1 is no CSV"),
+        (f'{SOURCE},"a\nb",v1', "line 1 has a quotation that does not end on it"),
+        (f"{SOURCE},100%,v1", "line 1 has the key '100%'; it must be URL-encoded UTF-8, with %25"),
+        (f"{SOURCE},a%2,v1", "it must be URL-encoded"),
+        (f"{SOURCE},a%zz,v1", "it must be URL-encoded"),
+        (f"{SOURCE},a, v1", "line 1 has the version id ' v1', which is none of S3's"),
+        (f"{SOURCE},a,v\u00e9", "which is none of S3's"),
+        (f"{SOURCE},a,{'v' * 1025}", "which is none of S3's"),
+        (f"{SOURCE},{'a' * 5000},v1,more", r"'source-bucket,aaa[a]*\.\.\.'$"),
+    ],
+)
+def test_what_csv_and_url_encoding_would_let_pass_is_refused(line: str, problem: str) -> None:
+    with pytest.raises(InvalidManifest, match=problem):
+        read(line + "\n")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "TRUE,false,3,2026-11-22T10:00:00.000Z,e1,STANDARD",
+        "true,,3,2026-11-22T10:00:00.000Z,e1,STANDARD",
+        "true,false,-3,2026-11-22T10:00:00.000Z,e1,STANDARD",
+        "true,false,1_000,2026-11-22T10:00:00.000Z,e1,STANDARD",
+        "true,false,3,1926-11-22T10:00:00.000Z,e1,STANDARD",
+        "true,false,3,2026-11-22T10:00:00.000Z,e1",
+    ],
+)
+def test_an_inventory_is_not_guessed_at(facts: str) -> None:
+    with pytest.raises(InvalidManifest, match="line 1: what is said of the key 'a' cannot be read"):
+        read(f"{SOURCE},a,v1,{facts}\n", COLUMNS)
+
+
 def test_an_inventory_without_facts_means_the_null_version_where_it_names_none() -> None:
     columns = ("Bucket", "Key", "VersionId", "IsLatest", "IsDeleteMarker")
     told = read(f"{SOURCE},a,v1,true,false\n{SOURCE},a,,false,false\n", columns)
@@ -121,6 +168,10 @@ def test_an_inventory_names_its_files_and_columns() -> None:
         ({"fileFormat": "ORC"}, "format is ORC; only CSV"),
         ({"fileSchema": "Key, Size"}, "Bucket and Key must be among them"),
         ({"files": None}, "no manifest.json of an S3 Inventory"),
+        ({"files": [{"key": 5, "MD5checksum": ""}]}, "has the key 5, which is none"),
+        ({"destinationBucket": "inventories"}, "it must be the ARN of a bucket"),
+        ({"destinationBucket": ["arn:aws:s3:::a"]}, "it must be the ARN of a bucket"),
+        ({"fileSchema": "Bucket, Key, Size, Size"}, "the column Size is there twice"),
     ],
 )
 def test_an_inventory_that_cannot_be_read(change: dict[str, Any], problem: str) -> None:

@@ -18,6 +18,8 @@ from s3replicator.decisions.replication_document import from_document
 
 SCHEMA: Final = "replication-configuration.schema.json"
 
+_WRAPPER: Final = "ReplicationConfiguration"
+
 #: A value or a rule's ID is shown up to this length.
 _SHOWN: Final = 80
 
@@ -41,7 +43,7 @@ def parse_in_force(text: str | bytes, source_bucket: str | None = None) -> Confi
 
 
 def _parsed(text: str | bytes, source_bucket: str | None, *, in_force: bool) -> Configuration:
-    document = _read(text)
+    document = _unwrapped(_read(text))
     try:
         _check_shape(document)
         return from_document(document, source_bucket, in_force=in_force)
@@ -49,16 +51,62 @@ def _parsed(text: str | bytes, source_bucket: str | None, *, in_force: bool) -> 
         raise _naming_rule(document, error) from None
 
 
+def text_of(body: bytes) -> str:
+    """The text of a document, in whichever encoding JSON may have. The only place that decodes one: whoever
+    checks, stores, shows or obeys a document reads the same. Raises ``InvalidConfiguration``."""
+    encoding = json.detect_encoding(body)
+    try:
+        # A former release took halves of characters: what is in force stays readable.
+        return body.decode(encoding, "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise InvalidConfiguration(
+            "MalformedXML", "", f"the document is no text in {encoding.upper()}: {error}; save it as UTF-8"
+        ) from None
+
+
+def to_store(body: bytes) -> bytes:
+    """A document as it is stored: in UTF-8, and without the wrapper that `aws s3api get-bucket-replication`
+    prints, which no former release reads. Raises ``InvalidConfiguration`` if it is no JSON, or has halves of
+    characters, which nothing can store."""
+    text = text_of(body)
+    document = _read(text)
+    try:
+        # Written out, what JSON says with escapes is seen as well.
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise InvalidConfiguration(
+            "MalformedXML", "", f"the document has half of a character ({half!a}); write it whole"
+        ) from None
+    inner = _unwrapped(document)
+    return text.encode() if inner is document else json.dumps(inner, indent=2, ensure_ascii=False).encode()
+
+
 def _read(text: str | bytes) -> Any:
-    size = len(text.encode() if isinstance(text, str) else text)
+    size = len(text.encode(errors="surrogatepass") if isinstance(text, str) else text)
     if size > MAX_DOCUMENT:
         raise InvalidConfiguration(
             "InvalidRequest", "", f"the document has {size} bytes; S3 takes at most {MAX_DOCUMENT}"
         )
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(
+            text if isinstance(text, str) else text_of(text),
+            object_pairs_hook=_unique,
+            parse_constant=_no_number,
+        )
     except (ValueError, RecursionError) as error:
         raise InvalidConfiguration("MalformedXML", "", f"the document is not JSON: {error}") from None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _unwrapped(document: Any) -> Any:
+    """Amazon's tools print a configuration as a member of the answer; the SDK adds what it knows of that."""
+    if isinstance(document, dict) and document.keys() - {"ResponseMetadata"} == {_WRAPPER}:
+        return document[_WRAPPER]
+    return document
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -108,6 +156,10 @@ def _explain(error: fastjsonschema.JsonSchemaValueException) -> InvalidConfigura
             problem = _missing_names(error)
         case _:
             problem = _bad_value(error)
+            if error.value is None and error.rule != "not":
+                # Whatever is said of other values, for example to shorten them, is of no use.
+                fix = "null says nothing: leave the member out, or give it a value"
+                return InvalidConfiguration(_code(definition, str(error.rule)), field, f"{problem}; {fix}")
     fix = definition.get("x-fix")
     return InvalidConfiguration(
         _code(definition, str(error.rule)), field, f"{problem}; {fix}" if fix else problem

@@ -81,7 +81,10 @@ class Executions:
 
 
 def _run(told: "DescribeExecutionOutputTypeDef") -> Run:
+    # Whoever starts it by other means may give it anything that is JSON, and need not name the job.
     given = json.loads(told.get("input", "{}"))
+    given = given if isinstance(given, dict) else {}
+    job, request = given.get("job"), given.get("request")
     ended = told.get("stopDate")
     problem = ": ".join(filter(None, (told.get("error"), told.get("cause"))))
     return Run(
@@ -89,8 +92,7 @@ def _run(told: "DescribeExecutionOutputTypeDef") -> Run:
         status=RunStatus(told["status"]),
         started=told["startDate"].timestamp(),
         ended=ended.timestamp() if ended is not None else None,
-        # Whoever starts it by other means need not name the job.
-        job=given.get("job") or told["name"],
-        request=given.get("request", {}),
+        job=job if isinstance(job, str) and job else told["name"],
+        request=request if isinstance(request, dict) else {},
         problem=problem or None,
     )

@@ -41,7 +41,7 @@ _ENDING: Final = 16
 #: Looks that it takes to press the parts of a word together.
 _CROWDED: Final = 50
 
-_STORAGE_CLASSES: Final = (
+STORAGE_CLASSES: Final = (
     *("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"),
     *("GLACIER", "DEEP_ARCHIVE", "GLACIER_IR"),
 )
@@ -401,7 +401,7 @@ def _object(asked: Filter, stronger: Iterable[Filter]) -> bool:
     no more tags than it needs, and those of ``stronger`` are among them."""
     return any(
         _size_is_free(asked, [one for one in stronger if storage_class in (one.storage_classes or _ALL)])
-        for storage_class in asked.storage_classes or _STORAGE_CLASSES
+        for storage_class in asked.storage_classes or STORAGE_CLASSES
     )
 
 
@@ -421,4 +421,4 @@ def _least(filter_: Filter) -> int:
     return 0 if filter_.larger_than is None else filter_.larger_than + 1
 
 
-_ALL: Final = frozenset(_STORAGE_CLASSES)
+_ALL: Final = frozenset(STORAGE_CLASSES)

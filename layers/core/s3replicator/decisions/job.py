@@ -16,6 +16,8 @@ from s3replicator.decisions.versions import Kind, ListedVersion
 #: Also part of the name of a Step Functions execution, which takes 80 characters.
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+_BATCH: Final = re.compile(r"/batches/[A-Za-z0-9_-]+\.jsonl\Z")
+
 E = TypeVar("E", bound=StrEnum)
 
 #: Where a job keeps its documents in the control bucket.
@@ -103,6 +105,11 @@ class Job:
     def folder(self) -> str:
         return folder_of(self.id)
 
+    def is_batch(self, name: str) -> bool:
+        """Whether an object of the control bucket is one of its batches: the names of its results and claims
+        are made from those."""
+        return name.startswith(f"{self.folder}batches/") and _BATCH.search(name) is not None
+
 
 def folder_of(job_id: str) -> str:
     return f"{FOLDER}{job_id}/"
@@ -122,7 +129,7 @@ class InvalidJob(Exception):
 
 def parse_job(job_id: str, document: Mapping[str, Any]) -> Job:
     """Raises ``InvalidJob``. The document's members are optional but for Kind; it is what ``job_document``
-    gives."""
+    gives. Of a job that is to begin ``job_reach.new_job`` asks for more."""
     reader = _Reader(document)
     if not is_job_id(job_id):
         reader.problems.append(
@@ -272,8 +279,9 @@ def _time(text: str) -> datetime:
 
 
 def _is_time(value: Any) -> bool:
+    """True for what can be written down again."""
     try:
-        _time(value)
+        _iso(_time(value).timestamp())
     except (OverflowError, TypeError, ValueError):
         return False
     return True

@@ -49,7 +49,8 @@ class Run:
 
     @property
     def kind(self) -> str | None:
-        return self.request.get("Kind")
+        kind = self.request.get("Kind")
+        return kind if isinstance(kind, str) else None
 
 
 @dataclass(frozen=True, slots=True)

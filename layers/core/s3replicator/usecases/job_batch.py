@@ -13,7 +13,7 @@ from typing import Any, Final
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError
-from s3replicator.decisions.job import Job, JobKind, parse_job
+from s3replicator.decisions.job import InvalidJob, Job, JobKind, parse_job
 from s3replicator.decisions.job_report import Task, TaskStatus, ended, lines_of, tasks_of
 from s3replicator.decisions.ledger import LedgerKey, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
@@ -99,6 +99,8 @@ class JobBatch:
     def run(self, job_id: str, name: str, deadline: float) -> dict[str, Any]:
         """{"done": bool, "wait": seconds until it should be given out again}. Raises ``RetryableError``."""
         job = self._job(job_id)
+        if not job.is_batch(name):
+            raise InvalidJob([f"{name!r} is none of the job's batches"])
         claimed = name.replace("/batches/", "/claims/")
         claim = self.store.claim(claimed, self.engine.clock.now(), deadline + _MARGIN)
         if claim is None:

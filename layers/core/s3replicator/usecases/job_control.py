@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from s3replicator.decisions.job import Job, JobKind, folder_of, job_document, parse_job
+from s3replicator.decisions.failures import Reason, TerminalError
+from s3replicator.decisions.job import InvalidJob, Job, JobKind, folder_of, job_document, parse_job
 from s3replicator.decisions.job_progress import Batches, Progress, Run, run_name
 from s3replicator.decisions.job_report import Summary
 from s3replicator.ports import Clock, JobStore, Parallel
@@ -19,6 +20,17 @@ _MOST_RUNS: Final = 100
 
 class NoSuchJob(Exception):
     """No job has this id, or it was so long ago that nothing knows it any more."""
+
+
+class DocumentSpoiled(TerminalError):
+    """What a job keeps is not as the functions write it."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(
+            Reason.REQUEST_REFUSED,
+            f"{name} in the control bucket is not what a job has written: {problem};"
+            " find out who writes there",
+        )
 
 
 class CannotStart(Exception):
@@ -110,7 +122,10 @@ class JobControl:
             document = next((run.request for run in self._runs(job_id) if run.request), None)
         if document is None:
             return None
-        job = parse_job(job_id, document)
+        try:
+            job = parse_job(job_id, document)
+        except InvalidJob as invalid:
+            raise DocumentSpoiled(f"{folder_of(job_id)}job.json", str(invalid)) from invalid
         return job if job.kind is kind else None
 
     def _found(self, name: str) -> Run:
@@ -192,8 +207,12 @@ class JobControl:
         return self.store.read(f"{_report_folder(job_id)}{name}")
 
     def _summary(self, job_id: str) -> Summary | None:
-        document = self._document(f"{_report_folder(job_id)}summary.json")
-        return Summary.read(document) if document is not None else None
+        name = f"{_report_folder(job_id)}summary.json"
+        document = self._document(name)
+        try:
+            return Summary.read(document) if document is not None else None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DocumentSpoiled(name, repr(error)) from error
 
     def _survey(self, job_id: str) -> dict[str, Any]:
         return self._document(f"{folder_of(job_id)}survey.json") or {}
@@ -202,7 +221,12 @@ class JobControl:
         body = self.store.read(name)
         if body is None:
             return None
-        document: dict[str, Any] = json.loads(body)
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise DocumentSpoiled(name, str(error)) from error
+        if not isinstance(document, dict):
+            raise DocumentSpoiled(name, f"it is a JSON {type(document).__name__}, not an object")
         return document
 
 

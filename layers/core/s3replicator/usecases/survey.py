@@ -4,6 +4,7 @@ be done is written down in batches. Called again and again until it is done."""
 import gzip
 import io
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +12,9 @@ from typing import Any, Final
 
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.job import InvalidJob, Job, JobKind, job_document, parse_job
+from s3replicator.decisions.job_reach import new_job
 from s3replicator.decisions.job_report import lines_of
-from s3replicator.decisions.manifest import entries
+from s3replicator.decisions.manifest import Entry, InvalidManifest, entries
 from s3replicator.decisions.placement import placements
 from s3replicator.decisions.prices import Load
 from s3replicator.decisions.selection import MOST_VERSIONS
@@ -111,7 +113,7 @@ class Survey:
             if self.clock.now() > deadline:
                 return checkpoint
             examiner, nothing = Examiner(terms, short), [KeyVersions("")] * len(terms.placements)
-            for entry in entries(self._lines(name), job.columns, self.source_bucket):
+            for entry in self._entries(name, job):
                 if entry.versions:
                     examiner.key(entry.key, [KeyVersions(entry.key, entry.versions), *nothing])
                 else:
@@ -123,9 +125,23 @@ class Survey:
         self._save(job, checkpoint)
         return checkpoint
 
+    def _entries(self, name: str, job: Job) -> Iterator[Entry]:
+        """Raises ``InvalidManifest``, which names the file."""
+        try:
+            yield from entries(self._lines(name), job.columns, self.source_bucket)
+        except InvalidManifest as invalid:
+            raise InvalidManifest(f"{name}: {invalid}") from None
+        # What is no gzip, is cut off, or is no text.
+        except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+            raise InvalidManifest(f"{name} is no CSV in UTF-8, nor that gzipped: {error}") from None
+
     def _lines(self, name: str) -> Iterator[str]:
-        body = self.store.read(name) or b""
+        body = self.store.read(name)
+        if body is None:
+            raise InvalidManifest("it was there, and has been removed")
         if name.endswith(".gz"):
+            if not body:
+                raise EOFError("it is empty")  # which is taken for a file without lines, else
             with gzip.open(io.BytesIO(body), "rt", encoding="utf-8", newline="") as lines:
                 yield from lines
         else:
@@ -136,7 +152,7 @@ class Survey:
         if known is None:
             if request is None:
                 raise InvalidJob([f"there is no job {job_id}"])
-            job = parse_job(job_id, request)
+            job = new_job(job_id, request)
             self.store.write(f"{job.folder}job.json", json.dumps(job_document(job), indent=2).encode())
             return job
         job = parse_job(job_id, json.loads(known))
@@ -148,6 +164,8 @@ class Survey:
         """What a call that died wrote after its last checkpoint is in other batches now."""
         for name in self.store.names(f"{job.folder}batches/"):
             of_range, _, number = name.rpartition("/")[2].removesuffix(".jsonl").rpartition("-")
+            if not number.isdecimal():
+                continue  # none of ours
             memo = checkpoint.memos.get(of_range)
             if memo is None or int(number) >= memo["totals"]["batches"]:
                 self.store.write(name, b"")
