@@ -27,6 +27,7 @@ from s3replicator.decisions.parked import (
     AmbiguousId,
     NoSuchMessage,
     ParkedMessage,
+    is_whole_id,
     matching,
     named,
     short_ids,
@@ -34,8 +35,11 @@ from s3replicator.decisions.parked import (
 from s3replicator.decisions.versions import id_for_s3
 from s3replicator.usecases.parked import Handled, Look
 
-#: How many messages a command looks at; what it does not see, the next one will.
-_MOST: Final = 10_000
+#: How many messages a command looks at. SQS hands out no more than 120,000 of a queue at a time.
+_MOST: Final = 100_000
+
+#: How many a command retries or drops, unless they are named; the next one goes on with the others.
+_MOST_AT_ONCE: Final = 10_000
 
 _GROUP: Final = """\
 A message is parked when a version cannot be replicated until somebody changes something, or when nobody can
@@ -45,6 +49,9 @@ as long as it takes; the message is the convenient way to try again.
 A queue cannot be read without taking from it: while a command looks, the messages are invisible to others,
 and they are given back when it ends. If it is killed they come back after two minutes. What another
 operator is looking at this moment is not seen.
+
+Of a queue that is longer than can be looked at in a minute only a part is seen; then that is said, and
+nothing is denied.
 
 An ID is the beginning of a message's id, as long as it is that of one message only."""
 
@@ -138,26 +145,42 @@ def run_list(given: argparse.Namespace) -> int:
         return DONE
     if shown:
         _print_messages(shown, seen)
+    elif not look.complete:
+        print("Nothing that was looked at matches")
     else:
         print("Nothing parked matches" if seen else "Nothing is parked")
-    if not complete:
+    if not look.complete and narrowed:
+        note(f"Only {_looked_at(len(seen))}: there may be more that match")
+    elif not complete:
         note(f"There is more than the {plural(len(shown), 'message')} shown")
     return DONE
 
 
 def run_show(given: argparse.Namespace) -> int:
-    with connect(given).parked().look(_MOST) as look:
+    with connect(given).parked().look(_MOST, lambda look: _has(look, [given.id])) as look:
+        seen = look.messages
         try:
-            [message] = named(look.messages, [given.id])
+            [message] = named(seen, [given.id])
         except (NoSuchMessage, AmbiguousId) as problem:
-            return _cannot_choose(problem)
+            return _cannot_choose(problem, len(seen), complete=look.complete)
     if given.json:
         print_json({**_document(message), "body": message.body, "attributes": dict(message.attributes)})
-        return DONE
-    for name, value in _document(message).items():
-        print(f"{name + ':':<14} {NOTHING if value is None else safe(str(value))}")
-    print(f"\n{safe(message.body)}")
+    else:
+        for name, value in _document(message).items():
+            print(f"{name + ':':<14} {NOTHING if value is None else safe(str(value))}")
+        print(f"\n{safe(message.body)}")
+    if not look.complete and not is_whole_id(given.id):
+        note(f"Only {_looked_at(len(seen))}: the id of another one may begin like this")
     return DONE
+
+
+def _has(look: Look, ids: Sequence[str]) -> bool:
+    """Whether the messages of these ids are among those that are held, and no others can be meant."""
+    return all(is_whole_id(each) and look.holds(each) for each in ids)
+
+
+def _looked_at(count: int) -> str:
+    return f"{plural(count, 'message')} of the queue {'was' if count == 1 else 'were'} looked at"
 
 
 def _document(message: ParkedMessage) -> dict[str, Any]:
@@ -209,10 +232,17 @@ def _subject(message: ParkedMessage) -> str:
     return message.key if message.records == 1 else f"{message.key} (and {message.records - 1} more)"
 
 
-def _cannot_choose(problem: NoSuchMessage | AmbiguousId) -> int:
+def _cannot_choose(problem: NoSuchMessage | AmbiguousId, seen: int, *, complete: bool) -> int:
     if isinstance(problem, AmbiguousId):
         complain(f"several parked messages have ids that begin with {problem}: give more of it")
         return CANNOT_WORK
+    if not complete:
+        # There are more than can be looked at: nobody can say that it is not there.
+        complain(
+            f"no message with an id that begins with {problem} was found, but only {_looked_at(seen)}:"
+            " it may be among the others; run this again, or first retry or drop some of them"
+        )
+        return NOT_DONE
     complain(f"no parked message has an id that begins with {problem}, or another operator looks at it now")
     return NOT_DONE
 
@@ -236,19 +266,27 @@ def _act(
         given.refuse("name messages, or select them by --all, --reason, --destination: not both")
     if not given.ids and not given.all and not narrowed:
         given.refuse("which messages? Name them, or select them by --all, --reason, --destination")
-    with connect(given).parked().look(_MOST) as look:
+    most = _MOST if given.ids else _MOST_AT_ONCE
+    with connect(given).parked().look(most, lambda look: bool(given.ids) and _has(look, given.ids)) as look:
         seen = look.messages
+        more = not look.complete
         try:
             chosen = named(seen, given.ids) if given.ids else matching(seen, given.reason, given.destination)
         except (NoSuchMessage, AmbiguousId) as problem:
-            return _cannot_choose(problem)
+            return _cannot_choose(problem, len(seen), complete=look.complete)
+        unsure = next((each for each in given.ids if more and not is_whole_id(each)), None)
+        if unsure is not None:
+            complain(
+                f"only {_looked_at(len(seen))}, and the id of another one may begin with {unsure}:"
+                " give the whole id"
+            )
+            return CANNOT_WORK
         handled = action(look, chosen) if given.yes else []
-        more = not look.complete
     failed = [each for each in handled if each.problem is not None]
     if given.json:
         _print_action_json(given, done, chosen, handled, complete=not more)
     elif not chosen:
-        print("Nothing parked matches")
+        print("Nothing that was looked at matches" if more else "Nothing parked matches")
     elif given.yes:
         print(f"{plural(len(handled) - len(failed), 'message')} {done}")
     else:
@@ -257,8 +295,8 @@ def _act(
     for each in failed:
         kept = "sent, but it is still parked as well" if each.sent else "it stays parked"
         complain(f"{each.message.id}: {kept}: {each.problem}")
-    if more:
-        note(f"Only {plural(len(seen), 'message')} were looked at; run this again for the others")
+    if more and not given.ids:
+        note(f"Only {_looked_at(len(seen))}; run this again for the others")
     return NOT_DONE if failed or not chosen else DONE
 
 

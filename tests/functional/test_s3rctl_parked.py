@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from s3replicator.adapters import parked_queue
 from s3replicator.adapters.parked_queue import SqsParkedQueue
+from s3replicator.adapters.runtime import Threads
 from tests.functional.s3rctl_tool import Tool, deploy
 from tests.functional.world import ONE, SOURCE, TWO, World
 
@@ -358,3 +359,75 @@ def test_an_interrupted_command_gives_back_what_it_holds(
     monkeypatch.setattr(SqsParkedQueue, "take", take_and_be_interrupted)
     assert s3rctl("parked", "retry", "--all", "--yes").code == 130
     assert visible(world) == 1
+
+
+# -- queues that are longer than can be looked at
+
+
+@pytest.fixture
+def long_queue(world: World, s3rctl: Tool, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Thirty messages, of which a command sees ten or so; their ids."""
+    body = json.dumps(world.event("ObjectCreated:Put", "key", "v"))
+    sent = [
+        world.sqs.send_message(QueueUrl=world.queues["parked"], MessageBody=body)["MessageId"]
+        for _ in range(30)
+    ]
+    for name in ("_MOST", "_MOST_AT_ONCE"):
+        monkeypatch.setattr(f"s3rctl.parked.{name}", 10)
+    return sent
+
+
+def test_what_was_not_looked_at_is_not_denied(s3rctl: Tool, long_queue: list[str]) -> None:
+    for command in (["show", "zzz"], ["retry", "zzz", "--yes"], ["drop", "zzz", "--yes"]):
+        answer = s3rctl("parked", *command)
+        assert answer.code == 1
+        assert "only 10 messages of the queue were looked at" in answer.err
+        assert "it may be among the others" in answer.err
+        assert "no parked message has" not in answer.err
+    for command in (["list", "--reason", "X"], ["retry", "--reason", "X"]):
+        answer = s3rctl("parked", *command)
+        assert answer.out == "Nothing that was looked at matches\n"
+        assert "Only 10 messages of the queue were looked at" in answer.err
+
+
+def test_half_an_id_of_part_of_a_queue_is_not_acted_upon(
+    world: World, s3rctl: Tool, long_queue: list[str]
+) -> None:
+    seen = s3rctl("parked", "list", "--limit", "5", "--json").json["messages"][0]["id"]
+    answer = s3rctl("parked", "drop", seen[:8], "--yes")
+    if answer.code == 2:
+        assert "give the whole id" in answer.err
+    assert s3rctl("parked", "show", seen[:8]).code in (0, 1)
+    assert visible(world) == 30
+
+
+def test_a_whole_id_is_looked_for_as_far_as_the_queue_goes(
+    world: World, s3rctl: Tool, long_queue: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s3rctl.parked._MOST", 100_000)
+    for wanted in (long_queue[0], long_queue[29]):
+        answer = s3rctl("parked", "show", wanted, "--json")
+        assert answer.json["id"] == wanted
+        assert "Only" not in answer.err
+        assert visible(world) == 30
+    answer = s3rctl("parked", "drop", long_queue[29], "--yes")
+    assert answer.out == "1 message dropped\n"
+    assert visible(world) == 29
+
+
+def test_a_long_queue_is_read_by_many_requests_at_a_time(
+    world: World, s3rctl: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(200):
+        world.sqs.send_message(QueueUrl=world.queues["parked"], MessageBody=str(number))
+    rounds = []
+    mapped = Threads.map
+
+    def counted(self: Threads, function: Any, items: Any) -> Any:
+        rounds.append(len(list(items)))
+        return mapped(self, function, items)
+
+    monkeypatch.setattr(Threads, "map", counted)
+    assert len(listed(s3rctl, "--limit", "1000")) == 200
+    assert rounds[:4] == [2, 4, 8, 16]
+    assert visible(world) == 200

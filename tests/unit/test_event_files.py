@@ -49,7 +49,8 @@ SINGLE = [
     "parked-message.json",
 ]
 BATCHES = ["sqs-batch.json", "sqs-batch-with-poison.json"]
-OTHERS = ["test-event.json", "sweep.json"]
+#: ``test_sns`` looks at the last one.
+OTHERS = ["test-event.json", "sweep.json", "sns-object-created-put.json"]
 
 #: The same events as EventBridge delivers them; each tells of what the file does that it is named with.
 BRIDGED = {

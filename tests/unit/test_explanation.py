@@ -19,7 +19,7 @@ from s3replicator.decisions.configuration import (
 from s3replicator.decisions.events import Change, ChangeKind
 from s3replicator.decisions.explanation import AtBucket, asked_of, explain
 from s3replicator.decisions.failures import NotEligible, Reason, SourceGone
-from s3replicator.decisions.probe import FOLDER
+from s3replicator.decisions.probe import BODY, FOLDER, Probe, probe_request
 from s3replicator.decisions.rules import Facts, contenders, needs_object, winner
 from s3replicator.decisions.versions import (
     Annotation,
@@ -271,13 +271,37 @@ def test_a_delete_marker_is_only_replicated_where_the_rule_says_so() -> None:
     assert at_one(replace(rule(), delete_markers=True), version=MARKER).replicated
 
 
+PROBE_KEY = f"in/{FOLDER}abcdefghijklmnop-1"
+PROBE = replace(
+    OBJECT,
+    ref=replace(OBJECT.ref, key=PROBE_KEY),
+    size=len(BODY),
+    metadata=probe_request(Probe(OBJECT.ref.bucket, PROBE_KEY), "nonce", None).arguments["Metadata"],
+)
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        replace(PROBE, metadata={}),
+        replace(PROBE, metadata={"own": "metadata"}),
+        replace(PROBE, size=PROBE.size + 1, metadata={}),
+        replace(MARKER, ref=PROBE.ref),
+    ],
+)
+def test_an_object_of_a_user_with_the_key_of_a_probe_is_like_any_other(
+    version: SourceObject | SourceMarker,
+) -> None:
+    assert at_one(replace(rule(), delete_markers=True), version=version).replicated
+
+
 @pytest.mark.parametrize(
     ("version", "told"),
     [
         (replace(OBJECT, encryption="aws:kms"), "SseKmsEncryptedObjects"),
         (replace(OBJECT, storage_class="DEEP_ARCHIVE"), "restore it first"),
         (replace(OBJECT, native_replica=True), "replicas are not replicated onward"),
-        (replace(OBJECT, ref=replace(OBJECT.ref, key=f"in/{FOLDER}abcdefghijklmnop-1")), "probes"),
+        (PROBE, "probes"),
     ],
 )
 def test_what_is_not_replicated_although_a_rule_decides_is_told(version: SourceObject, told: str) -> None:

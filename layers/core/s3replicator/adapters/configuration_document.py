@@ -60,7 +60,9 @@ def text_of(body: bytes) -> str:
         return body.decode(encoding, "surrogatepass")
     except UnicodeDecodeError as error:
         raise InvalidConfiguration(
-            "MalformedXML", "", f"the document is no text in {encoding.upper()}: {error}; save it as UTF-8"
+            "MalformedXML",
+            "",
+            f"the document is not JSON, and no text in {encoding.upper()}: {error}; save it as UTF-8",
         ) from None
 
 
@@ -156,11 +158,10 @@ def _explain(error: fastjsonschema.JsonSchemaValueException) -> InvalidConfigura
             problem = _missing_names(error)
         case _:
             problem = _bad_value(error)
-            if error.value is None and error.rule != "not":
-                # Whatever is said of other values, for example to shorten them, is of no use.
-                fix = "null says nothing: leave the member out, or give it a value"
-                return InvalidConfiguration(_code(definition, str(error.rule)), field, f"{problem}; {fix}")
     fix = definition.get("x-fix")
+    if error.value is None and error.rule not in ("not", "required"):
+        # Whoever writes null means that there is nothing to be said.
+        fix = f"{fix}; or leave it out, since null says nothing" if fix else "leave it out: null says nothing"
     return InvalidConfiguration(
         _code(definition, str(error.rule)), field, f"{problem}; {fix}" if fix else problem
     )

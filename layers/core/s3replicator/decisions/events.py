@@ -1,5 +1,5 @@
 """S3 event notifications, reduced to changes. The only module that knows the shape of a record; events that
-come through EventBridge are turned into records first.
+come through EventBridge are turned into records first, those that come through SNS taken out of its envelope.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus
 from s3replicator.decisions.event_json import new_record, optional_text, text_at
 from s3replicator.decisions.eventbridge import as_record, is_from_eventbridge
 from s3replicator.decisions.failures import UnreadableEvent
+from s3replicator.decisions.sns import is_from_sns, message_of
 from s3replicator.decisions.versions import NULL, Kind, VersionRef
 
 #: The object we add to a record of our own: which destination it is for, and what happened so far.
@@ -23,6 +24,10 @@ ENVELOPE: Final = "s3replicator"
 
 #: Seconds since the epoch, in the year 10000: later than any time a record can name.
 _END_OF_TIME: Final = 253402300800
+
+#: S3 sends one record in a message, and so do we. Somebody may replay some together; more than these cannot
+#: be worked on in a function's time together with nine other messages, and would come back again and again.
+MOST_RECORDS: Final = 100
 
 _HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]+")
 
@@ -144,17 +149,25 @@ def parse_body(body: str) -> Intake:
     Raises ``UnreadableEvent`` if it is neither an S3 event nor the test event S3 sends when a
     notification is configured.
     """
+    return parse_event(_document(body))
+
+
+def _document(body: str) -> object:
     try:
-        document = json.loads(body)
+        document: object = json.loads(body)
     except ValueError as error:
         raise UnreadableEvent(f"the message is not JSON: {error}") from None
     except RecursionError:
         raise UnreadableEvent("the message is JSON nested too deeply to be an event") from None
-    return parse_event(document)
+    return document
 
 
 def parse_event(document: object) -> Intake:
     """Read an S3 event; see ``parse_body``."""
+    if isinstance(document, dict) and is_from_sns(document):
+        document = _document(message_of(document))
+        if isinstance(document, dict) and is_from_sns(document):
+            raise UnreadableEvent("the SNS message holds another SNS message, not an event of S3")
     if not isinstance(document, dict):
         raise UnreadableEvent(f"the message is a JSON {type(document).__name__}, not an object")
     if document.get("Event") == "s3:TestEvent":
@@ -164,6 +177,11 @@ def parse_event(document: object) -> Intake:
     records = document.get("Records")
     if not isinstance(records, list):
         raise UnreadableEvent("the message has no list of Records, and is not an s3:TestEvent")
+    if len(records) > MOST_RECORDS:
+        raise UnreadableEvent(
+            f"the message has {len(records)} records; S3 sends one in each, and at most {MOST_RECORDS} are"
+            " taken: send them in several messages"
+        )
     changes: list[Change] = []
     unreadable: list[tuple[Mapping[str, Any], UnreadableEvent]] = []
     for record in records:

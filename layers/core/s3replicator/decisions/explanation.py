@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from s3replicator.decisions.configuration import Configuration, Filter, KeyNames, Rule
 from s3replicator.decisions.failures import NotEligible
-from s3replicator.decisions.probe import FOLDER, is_probe
+from s3replicator.decisions.probe import FOLDER, is_written_by_a_check
 from s3replicator.decisions.replica import check_eligible
 from s3replicator.decisions.rules import Facts, contenders, matches, winner
 from s3replicator.decisions.stamp import is_replica
@@ -117,8 +117,8 @@ def _explained(rule: Rule, decides: Rule | None, key: str, facts: Facts) -> Expl
 
 def _problem(version: SourceVersion, rule: Rule, problem: str | None) -> str | None:
     """Why what the rule selects is not replicated."""
-    if is_probe(version.ref.key):
-        return f"keys that contain {FOLDER!r} are the replicator's own probes, and are never replicated"
+    if isinstance(version, SourceObject) and is_written_by_a_check(version):
+        return f"it is a probe that a check has written below {FOLDER!r}, and probes are never replicated"
     if isinstance(version, SourceMarker):
         if not rule.delete_markers:
             told = f"rule {rule.id!r} does not replicate delete markers"

@@ -16,7 +16,7 @@ from s3replicator.decisions.versions import Kind, ListedVersion
 #: Also part of the name of a Step Functions execution, which takes 80 characters.
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-_BATCH: Final = re.compile(r"/batches/[A-Za-z0-9_-]+\.jsonl\Z")
+_BATCH: Final = re.compile(r"[A-Za-z0-9_-]+\.jsonl")
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -108,7 +108,8 @@ class Job:
     def is_batch(self, name: str) -> bool:
         """Whether an object of the control bucket is one of its batches: the names of its results and claims
         are made from those."""
-        return name.startswith(f"{self.folder}batches/") and _BATCH.search(name) is not None
+        folder = f"{self.folder}batches/"
+        return name.startswith(folder) and _BATCH.fullmatch(name, len(folder)) is not None
 
 
 def folder_of(job_id: str) -> str:

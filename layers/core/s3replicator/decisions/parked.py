@@ -11,6 +11,15 @@ from s3replicator.decisions.failures import UnreadableEvent
 _SHORTEST: Final = 8
 
 
+#: How long the ids are that SQS gives.
+_WHOLE: Final = 36
+
+
+def is_whole_id(text: str) -> bool:
+    """Whether no other message can have an id that begins so."""
+    return len(text) >= _WHOLE
+
+
 class NoSuchMessage(Exception):
     """No parked message has this id."""
 

@@ -1,8 +1,9 @@
 """The probe: a small object that a check writes to a destination, reads, copies and deletes again.
 
 It lies where the replicas of a rule lie: behind the prefix that all their keys have, so that a policy about
-it says of the probe what it says of them; and in a folder that is reserved for probes: nothing there is ever
-replicated, by whichever stack comes upon it.
+it says of the probe what it says of them; and in a folder of its own. No stack that comes upon it replicates
+it. It is known by what it is, not by its key alone: an object of a user that happens to have such a key is
+replicated like any other.
 """
 
 import re
@@ -14,7 +15,7 @@ from typing import Any, Final, Self
 from s3replicator.decisions.configuration import MAX_KEY, Configuration, Rule
 from s3replicator.decisions.key_ranges import ranges_of
 from s3replicator.decisions.replica import ReplicaRequest, upload_request
-from s3replicator.decisions.stamp import Stamp
+from s3replicator.decisions.stamp import Stamp, place_of
 from s3replicator.decisions.versions import Lock, SourceObject, Tag, VersionRef
 
 #: The reserved folder, at the root of a bucket or below any prefix.
@@ -36,7 +37,20 @@ _NAME: Final = re.compile(re.escape(FOLDER) + rf"[A-Za-z0-9_-]{{{_NONCE}}}-[0-9]
 
 
 def is_probe(key: str) -> bool:
+    """Whether a probe may have this key. A user's object may have it, too: see ``is_written_by_a_check``."""
     return _NAME.search(key) is not None
+
+
+def is_written_by_a_check(version: SourceObject) -> bool:
+    """Whether it is a probe: by its key, its stamp, and its size."""
+    stamp = Stamp.read(version.metadata)
+    return (
+        is_probe(version.ref.key)
+        and version.size == len(BODY)
+        and stamp is not None
+        and (stamp.source_bucket, stamp.version_id) == (_NOTHING, _NOTHING)
+        and stamp.place == place_of(version.ref.bucket, version.ref.key)
+    )
 
 
 @dataclass(frozen=True, slots=True)

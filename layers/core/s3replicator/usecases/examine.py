@@ -149,8 +149,10 @@ class Examiner:
 
     def _may_matter(self, one: _Key) -> bool:
         job = self.terms.job
-        if is_probe(one.key) or not job.filters.selects_key(one.key):
+        if not job.filters.selects_key(one.key):
             return False
+        if is_probe(one.key) and not one.source.versions:
+            return False  # a check is under way, whose probe is at a destination
         return bool(one.source.versions) or job.kind is JobKind.RECONCILE
 
     def _line(self, one: _Key, heads: Mapping[Placement, Head | None]) -> Line | None:

@@ -1,6 +1,6 @@
 """Parked messages: looked at, sent round again, dropped."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -11,6 +11,12 @@ from s3replicator.ports import Clock, Parallel
 
 #: Looking at a long queue ends here, in seconds, while what was seen first is still held.
 LOOK: Final = 60.0
+
+#: How many requests a long queue is asked by at a time.
+_AT_ONCE: Final = 16
+
+#: So many messages are in an answer at most.
+_FULL: Final = 10
 
 
 class Queue(Protocol):
@@ -55,6 +61,9 @@ class Look:
     def messages(self) -> list[ParkedMessage]:
         return oldest_first(self._held.values())
 
+    def holds(self, message_id: str) -> bool:
+        return message_id in self._held
+
     def hold(self, messages: Sequence[ParkedMessage]) -> bool:
         """False if there is nothing new among them: the queue has been seen."""
         fresh = {message.id: message for message in messages}
@@ -98,15 +107,27 @@ class Parked:
     clock: Clock
 
     @contextmanager
-    def look(self, limit: int) -> Iterator[Look]:
-        """At most about ``limit`` messages; at the end whatever has not been removed is given back."""
+    def look(self, limit: int, found: Callable[[Look], bool] = lambda _look: False) -> Iterator[Look]:
+        """At most about ``limit`` messages, or until what is looked for has been ``found``; at the end
+        whatever has not been removed is given back."""
         look = Look(self.queue, self.parallel)
         until = self.clock.now() + LOOK
         try:
-            while len(look) < limit and self.clock.now() < until:
-                if not look.hold(self.queue.take()):
+            requests = 1
+            while len(look) < limit and self.clock.now() < until and not found(look):
+                answers = self._take(requests)
+                # Every answer is held, also where another one brings nothing new.
+                if not any([look.hold(answer) for answer in answers]):
                     look.complete = True
                     break
+                # A queue that fills every answer is a long one.
+                is_long = all(len(answer) >= _FULL for answer in answers)
+                requests = min(2 * requests, _AT_ONCE) if is_long else 1
             yield look
         finally:
             look.give_back()
+
+    def _take(self, requests: int) -> list[Sequence[ParkedMessage]]:
+        if requests == 1:
+            return [self.queue.take()]
+        return self.parallel.map(lambda _: self.queue.take(), range(requests))

@@ -9,7 +9,6 @@ from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import Change, ChangeKind
 from s3replicator.decisions.failures import NotEligible, Reason, ReplicationError, SourceGone
 from s3replicator.decisions.ledger import LedgerKey
-from s3replicator.decisions.probe import is_probe
 from s3replicator.decisions.replica import check_eligible
 from s3replicator.decisions.rules import Facts, contenders, needs_object, needs_tags, places, winner
 from s3replicator.decisions.stamp import is_replica
@@ -23,6 +22,7 @@ from s3replicator.decisions.versions import (
 )
 from s3replicator.ports import Source
 from s3replicator.usecases.absence import confirmed
+from s3replicator.usecases.probes import is_of_a_probe
 from s3replicator.usecases.work import Work
 
 _RULE_GONE: Final = "no enabled rule selects this version for this place any more"
@@ -37,7 +37,7 @@ class Router:
 
     def route(self, change: Change, configuration: Configuration) -> Sequence[Work]:
         """The work of one change; empty if no rule selects it. Failures to read are part of the work."""
-        if is_probe(change.key):
+        if is_of_a_probe(self.source, change):
             return []
         if change.kind is ChangeKind.SETTLE and change.destination is not None:
             return [Work(change, change.destination, None)]
