@@ -36,6 +36,7 @@ IN_FORCE: Final = ("tests/unit/test_configuration_in_force.py",)
 PREFLIGHT: Final = ("tests/unit/test_preflight.py",)
 #: The adapters through HTTP.
 WIRE: Final = ("tests/functional/test_on_the_wire.py",)
+INTAKE: Final = ("tests/functional/test_intake.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -1124,5 +1125,66 @@ MUTANTS: Final = (
             "_Place(prefix, kind, rule, kms, True)",
         ),
         tests=PREFLIGHT,
+    _mutant(
+        "probe-by-key",
+        "an object of a user that has the key of a probe is replicated",
+        Edit(
+            "usecases/probes.py",
+            "return isinstance(version, SourceObject) and is_written_by_a_check(version)",
+            "return True",
+        ),
+        tests=INTAKE,
+    ),
+    _mutant(
+        "probe-replicated",
+        "a probe of another stack is not replicated onward, nor is its delete marker",
+        Edit("usecases/probes.py", "if not is_probe(change.key) or", "if is_probe(change.key) or"),
+        tests=INTAKE,
+    ),
+    _mutant(
+        "any-number-of-records",
+        "a message of more records than anybody sends leaves nothing but itself, parked",
+        Edit("decisions/events.py", "if len(records) > MOST_RECORDS:", "if len(records) < 0:"),
+        tests=INTAKE,
+    ),
+    _mutant(
+        "parked-in-one-form",
+        "what a queue refuses for its size is said again in less room",
+        Edit("adapters/queues.py", "ensure_ascii=False, separators", "ensure_ascii=True, separators"),
+        tests=INTAKE,
+    ),
+    _mutant(
+        "sns-in-sns",
+        "an envelope of SNS is opened once",
+        Edit(
+            "decisions/events.py",
+            "is_from_sns(document):\n            raise",
+            "not document:\n            raise",
+        ),
+        tests=("tests/unit/test_sns.py",),
+    ),
+    _mutant(
+        "any-name-of-a-report",
+        "only a plain name becomes a file where an operator saves a report",
+        Edit("decisions/job_report.py", "return _FILE_NAME.fullmatch(text) is not None", "return bool(text)"),
+        tests=("tests/unit/test_job_report.py",),
+    ),
+    _mutant(
+        "any-batch",
+        "a worker writes only what belongs to a batch of its job",
+        Edit("decisions/job.py", "and _BATCH.fullmatch(name, len(folder)) is not None", ""),
+        tests=("tests/unit/test_job.py",),
+    ),
+    _mutant(
+        "pointless-job",
+        "a job that can match nothing does not begin",
+        Edit("decisions/job_reach.py", "if problems:", "if len(problems) > 9:"),
+        tests=("tests/unit/test_job_reach.py",),
+    ),
+    _mutant(
+        "lenient-manifest",
+        "a quotation of a manifest ends where its line does",
+        Edit("decisions/manifest.py", "csv.reader(lines, strict=True)", "csv.reader(lines)"),
+        tests=("tests/unit/test_manifest.py",),
     ),
 )

@@ -293,3 +293,19 @@ def test_a_filter_more_selects_no_more(filters: Filters, listed: ListedVersion) 
         assert Filters(created_after=filters.created_after).selects(listed)
         assert Filters(smaller_than=filters.smaller_than).selects(listed)
         assert Filters().selects(listed)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("jobs/id/batches/1-2-000003.jsonl", True),
+        ("jobs/id/batches/00000-000000.jsonl", True),
+        ("jobs/other/batches/1-2-000003.jsonl", False),
+        ("jobs/id/batches/a/batches/1-2-000003.jsonl", False),
+        ("jobs/id/batches/../../1.jsonl", False),
+        ("jobs/id/batches/1.jsonl\n", False),
+        ("replication-configuration.json", False),
+    ],
+)
+def test_a_batch_is_known_by_its_name(name: str, is_one: bool) -> None:
+    assert Job("id", JobKind.BACKFILL).is_batch(name) is is_one

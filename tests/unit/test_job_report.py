@@ -19,6 +19,7 @@ from s3replicator.decisions.job_report import (
     TaskStatus,
     ended,
     ended_finding,
+    is_file_name,
     lines_of,
     report_file,
     report_lines,
@@ -252,3 +253,24 @@ def test_the_manifest_is_that_of_s3_batch_operations() -> None:
         ],
         "ReportSchema": ", ".join(COLUMNS),
     }
+
+
+def test_what_jobs_write_are_names_of_files_and_nothing_that_leads_elsewhere() -> None:
+    for name in ("manifest.json", "summary.json", "1-2-000003-succeeded.csv", "uploads-failed.csv"):
+        assert is_file_name(name)
+    for name in (
+        "",
+        ".",
+        "..",
+        "../x",
+        "/x",
+        "a/b",
+        "a\\b",
+        ".bashrc",
+        "a\0b",
+        "a\n",
+        "x" * 201,
+        "-rf",
+        "c:x",
+    ):
+        assert not is_file_name(name)

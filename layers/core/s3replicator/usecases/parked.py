@@ -117,7 +117,8 @@ class Parked:
             while len(look) < limit and self.clock.now() < until and not found(look):
                 answers = self._take(requests)
                 # Every answer is held, also where another one brings nothing new.
-                if not any([look.hold(answer) for answer in answers]):
+                news = [look.hold(answer) for answer in answers]
+                if not any(news):
                     look.complete = True
                     break
                 # A queue that fills every answer is a long one.
