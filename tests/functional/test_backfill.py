@@ -816,14 +816,13 @@ def test_a_line_that_cannot_be_read_is_named_with_its_file(one: World) -> None:
         jobs.run(one, ManifestColumns=["Bucket", "Key"])
 
 
-@pytest.mark.parametrize(
-    "request_", [{"MatchAnyStorageClass": ["standard"]}, {"ObjectSizeLessThanBytes": 0}], ids=str
-)
-def test_a_job_that_can_match_nothing_is_refused_before_it_begins(
-    one: World, request_: dict[str, Any]
-) -> None:
+REQUESTS: list[dict[str, Any]] = [{"MatchAnyStorageClass": ["standard"]}, {"ObjectSizeLessThanBytes": 0}]
+
+
+@pytest.mark.parametrize("asked", REQUESTS, ids=str)
+def test_a_job_that_can_match_nothing_is_refused_before_it_begins(one: World, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidJob):
-        jobs.run(one, **request_)
+        jobs.run(one, **asked)
     assert jobs.names(one, "jobs/job/job.json") == []
 
 

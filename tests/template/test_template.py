@@ -920,23 +920,3 @@ def test_as_many_large_objects_are_worked_on_at_once_as_the_parameter_says() -> 
     parameter = TEMPLATE["Parameters"]["LargeConcurrency"]
     # What a queue takes, and what it was before there was the parameter.
     assert (parameter["MinValue"], parameter["MaxValue"], parameter["Default"]) == (2, 1000, 10)
-
-
-def test_only_the_topic_that_is_named_may_send_to_the_ingest_queue() -> None:
-    [statement] = [
-        statement
-        for _, statement in resource_statements()
-        if statement["Principal"] == {"Service": "sns.amazonaws.com"}
-    ]
-    assert statement["Action"] == "sqs:SendMessage"
-    [(operator, condition)] = statement["Condition"].items()
-    assert operator == "ArnEquals"
-    named, topic, without = condition["aws:SourceArn"]["Fn::If"]
-    assert (named, topic) == ("HasSourceTopic", {"Ref": "SourceTopic"})
-    # No topic has an empty name.
-    assert without["Fn::Sub"].endswith(":${AWS::AccountId}:")
-    pattern = TEMPLATE["Parameters"]["SourceTopic"]["AllowedPattern"]
-    assert re.fullmatch(pattern, "arn:aws:sns:us-east-1:123456789012:source-events")
-    assert re.fullmatch(pattern, "")
-    for wrong in ("arn:aws:sns:us-east-1:123456789012:*", "arn:aws:sqs:us-east-1:123456789012:q", "events"):
-        assert not re.fullmatch(pattern, wrong)
