@@ -7,7 +7,10 @@ from typing import Any
 import boto3
 import pytest
 
+from s3replicator.adapters.source import S3Source
+from s3replicator.decisions.failures import Reason, SourceGone
 from s3replicator.decisions.probe import BODY, FOLDER, Probe, probe_request
+from s3replicator.decisions.versions import SourceVersion, VersionRef
 from tests.functional import jobs
 from tests.functional.test_s3rctl_parked import visible
 from tests.functional.world import ONE, SOURCE, TABLE, World
@@ -117,6 +120,23 @@ def test_an_object_of_a_user_with_the_key_of_a_probe_is_replicated(world: World)
     assert world.versions(KEY, ONE) == ["a user's"]
     world.deliver(world.mark(KEY))
     assert world.versions(KEY, ONE) == ["marker", "a user's"]
+
+
+def test_one_wrong_answer_makes_no_probe_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 answers 404 for a version that it lists."""
+
+    def gone(_: S3Source, ref: VersionRef) -> SourceVersion:
+        raise SourceGone(Reason.SRC_VERSION_NOT_FOUND, "made up")
+
+    world.rules({})
+    event = world.put(KEY, b"a user's")
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Source, "head", gone)
+        world.deliver(event)
+    assert world.rows(KEY) != []
+    world.deliver(event)
+    world.drain()
+    assert world.versions(KEY, ONE) == ["a user's"]
 
 
 def test_a_backfill_brings_it_too(world: World) -> None:

@@ -5,6 +5,7 @@ from s3replicator.decisions.failures import ReplicationError, SourceGone
 from s3replicator.decisions.probe import is_probe, is_written_by_a_check
 from s3replicator.decisions.versions import Kind, SourceObject, VersionRef, id_for_s3
 from s3replicator.ports import Source
+from s3replicator.usecases.absence import confirmed
 
 
 def is_of_a_probe(source: Source, change: Change) -> bool:
@@ -26,9 +27,9 @@ def is_of_a_probe(source: Source, change: Change) -> bool:
 def _is_probe(source: Source, ref: VersionRef) -> bool:
     try:
         version = source.head(ref)
-    except SourceGone:
+    except SourceGone as gone:
         # A probe is there for seconds. What a user has deleted before its event came need not be copied.
-        return True
+        return isinstance(confirmed(source, ref, gone), SourceGone)
     return isinstance(version, SourceObject) and is_written_by_a_check(version)
 
 
