@@ -34,6 +34,9 @@ of the stack, or the source itself, or a KMS key that the functions may not use.
 of the stack has to name it (Destinations, ReplicaKmsKeys): only that takes a deployment. Whatever else rules
 say, new rules included, needs none.
 
+It is stored in UTF-8, whichever encoding it comes in, and without the wrapper ReplicationConfiguration that
+`aws s3api get-bucket-replication` prints.
+
 This changes what is replicated from now on, at once and without asking for --yes: the command line says it
 all, and `s3rctl config history` and `rollback` are the way back. Objects that are there
 already are not touched. Two people never overwrite each other's work without noticing: the document is

@@ -816,10 +816,10 @@ def test_a_line_that_cannot_be_read_is_named_with_its_file(one: World) -> None:
         jobs.run(one, ManifestColumns=["Bucket", "Key"])
 
 
-REQUESTS: list[dict[str, Any]] = [{"MatchAnyStorageClass": ["standard"]}, {"ObjectSizeLessThanBytes": 0}]
+POINTLESS: list[dict[str, Any]] = [{"MatchAnyStorageClass": ["standard"]}, {"ObjectSizeLessThanBytes": 0}]
 
 
-@pytest.mark.parametrize("asked", REQUESTS, ids=str)
+@pytest.mark.parametrize("asked", POINTLESS, ids=str)
 def test_a_job_that_can_match_nothing_is_refused_before_it_begins(one: World, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidJob):
         jobs.run(one, **asked)
@@ -827,7 +827,7 @@ def test_a_job_that_can_match_nothing_is_refused_before_it_begins(one: World, as
 
 
 def test_one_that_a_former_release_began_goes_on(one: World) -> None:
-    asked = {"Kind": "backfill", "MatchAnyStorageClass": ["standard"]}
+    asked: dict[str, Any] = {"Kind": "backfill", "MatchAnyStorageClass": ["standard"]}
     document = job_document(parse_job("job", asked))
     one.s3.put_object(Bucket=CONTROL, Key="jobs/job/job.json", Body=json.dumps(document))
     assert jobs.run(one, **asked).tasks == []
