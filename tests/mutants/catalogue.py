@@ -1125,6 +1125,7 @@ MUTANTS: Final = (
             "_Place(prefix, kind, rule, kms, True)",
         ),
         tests=PREFLIGHT,
+    ),
     _mutant(
         "probe-by-key",
         "an object of a user that has the key of a probe is replicated",
