@@ -179,7 +179,12 @@ def test_what_a_row_says_survives(ledger: DynamoLedger) -> None:
     head = taken(ledger, "one")
     ledger.put_rows(KEY, SOURCE, head.generation, {"v1": row})
     ledger.write(KEY, "one", replace(head, rows={"v2": row}, spilled=True, lease=None))
-    assert ledger.row(KEY, "v1") == ledger.peek(KEY, "v1") == ledger.peek(KEY, "v2") == row
+    assert (
+        ledger.row(KEY, SOURCE, "v1")
+        == ledger.peek(KEY, SOURCE, "v1")
+        == ledger.peek(KEY, SOURCE, "v2")
+        == row
+    )
     assert ledger.history(KEY)[1] == {"v1": row, "v2": row}
 
 
@@ -194,20 +199,20 @@ def test_a_worker_that_has_lost_its_lease_overwrites_no_row_of_a_later_one(ledge
     with pytest.raises(LeaseLost):
         ledger.write(KEY, "asleep", asleep.with_row("v1", COMPLETED))
 
-    assert ledger.row(KEY, "v1") == TOMBSTONE
+    assert ledger.row(KEY, SOURCE, "v1") == TOMBSTONE
 
 
 def test_a_completed_row_becomes_a_tombstone_under_a_later_lease(ledger: DynamoLedger) -> None:
     ledger.put_rows(KEY, SOURCE, 1, {"v1": COMPLETED})
     ledger.put_rows(KEY, SOURCE, 2, {"v1": TOMBSTONE})
-    assert ledger.row(KEY, "v1") == TOMBSTONE
+    assert ledger.row(KEY, SOURCE, "v1") == TOMBSTONE
 
 
 def test_a_row_is_written_again_under_the_same_lease(ledger: DynamoLedger) -> None:
     with repeated("PutItem"):
         ledger.put_rows(KEY, SOURCE, 1, {"v1": TOMBSTONE})
     ledger.put_rows(KEY, SOURCE, 1, {"v1": COMPLETED})
-    assert ledger.row(KEY, "v1") == COMPLETED
+    assert ledger.row(KEY, SOURCE, "v1") == COMPLETED
 
 
 def test_a_row_of_an_older_release_is_overwritten(ledger: DynamoLedger, dynamodb: Any) -> None:
@@ -215,7 +220,7 @@ def test_a_row_of_an_older_release_is_overwritten(ledger: DynamoLedger, dynamodb
     place = row_key(KEY, "v1")
     dynamodb.update_item(TableName=TABLE, Key=place, UpdateExpression="REMOVE generation")
     ledger.put_rows(KEY, SOURCE, 1, {"v1": TOMBSTONE})
-    assert ledger.row(KEY, "v1") == TOMBSTONE
+    assert ledger.row(KEY, SOURCE, "v1") == TOMBSTONE
 
 
 def test_null_versions_have_rows_of_their_own(ledger: DynamoLedger) -> None:

@@ -37,6 +37,11 @@ PREFLIGHT: Final = ("tests/unit/test_preflight.py",)
 #: The adapters through HTTP.
 WIRE: Final = ("tests/functional/test_on_the_wire.py",)
 INTAKE: Final = ("tests/functional/test_intake.py",)
+#: Several source keys and one place; and what is added to records.
+IDENTITY: Final = ("tests/unit/test_identity.py",)
+ENVELOPES: Final = ("tests/unit/test_envelopes.py",)
+CONFORMANCE: Final = ("tests/functional/test_conformance.py",)
+KEPT_OUT: Final = ("tests/functional/test_identity.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,191 @@ def _mutant(name: str, rule: str, *edits: Edit, tests: Sequence[str] = IN_MEMORY
 
 
 MUTANTS: Final = (
+    # -- whose a place is
+    _mutant(
+        "grouped-by-place-alone",
+        "what is worked on under one lease is of one source key",
+        Edit(
+            "usecases/batch.py",
+            "places[work.key][work.source_key].append(work)",
+            'places[work.key][""].append(work)',
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "lease-on-another-head",
+        "there is no lease on the head of another source key",
+        Edit("usecases/leased_key.py", "if not head.is_of(source):", "if False:"),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "work-of-another-key",
+        "a lease takes no work of another source key",
+        Edit(
+            "usecases/leased_key.py",
+            "if work.key != self.key or not self.head.is_of(work.source_key):",
+            "if False:",
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "claims-overlooked",
+        "a place is not taken over while anything of the former key is there",
+        Edit("decisions/ledger.py", "and not here and self.due is None", ""),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "taken-over-unread",
+        "what has spilled decides whether a place is empty, too",
+        Edit(
+            "usecases/leased_key.py",
+            "    spilled = engine.ledger.spilled(key, head.source) if head.spilled else {}\n",
+            "    spilled = {}\n",
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "taken-over-unseen",
+        "a place is taken over only as it was seen",
+        Edit(
+            "adapters/ledger.py",
+            '    " AND (attribute_not_exists(#generation) OR #generation = :generation)"\n',
+            '    " AND :generation = :generation"\n',
+        ),
+        tests=CONFORMANCE,
+    ),
+    _mutant(
+        "strays-forgotten",
+        "ids that may be foreign stay known when a place changes hands",
+        Edit("usecases/leased_key.py", "return known | set(self.head.stray)", "return known"),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "former-rows-read",
+        "rows of a source key that had the place before are nobody's",
+        Edit(
+            "adapters/ledger.py",
+            "for item in self._beginning(key, ROW) if source_of(item) == source)",
+            "for item in self._beginning(key, ROW))",
+        ),
+        tests=CONFORMANCE,
+    ),
+    _mutant(
+        "former-rows-swept",
+        "the sweep sends nothing round for a source key that had the place before",
+        Edit("usecases/sweep.py", "return not head.is_of(item.source) or not ", "return not "),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "another-head-interrupted",
+        "a null version that is gone has nothing settled for another source key",
+        Edit("usecases/null_changes.py", "head.is_of(work.source_key) and not", "not"),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "another-key-compared",
+        "a reconcile compares nothing of another source key",
+        Edit(
+            "usecases/reconcile.py",
+            "another = head is not None and not head.is_of(self._source)",
+            "another = False",
+        ),
+        tests=KEPT_OUT,
+    ),
+    _mutant(
+        "conflict-looked-at-for-ever",
+        "a job is done with a place of another source key",
+        Edit(
+            "usecases/by_hand.py",
+            "                    continue\n                if leased is None:",
+            "                    return False\n                if leased is None:",
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "conflict-unrecorded",
+        "a version that is kept out is open work",
+        Edit(
+            "usecases/conflicts.py",
+            "    if outcome.result is Result.PARKED:\n        _record(engine, work, row)\n",
+            "",
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "conflict-recorded-first",
+        "a conflict is in the ledger after it has been parked, so that it is parked at least once",
+        Edit(
+            "usecases/conflicts.py",
+            "    outcome = park(engine, work, row)\n",
+            "    _record(engine, work, row)\n    outcome = park(engine, work, row)\n",
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "conflict-parked-again",
+        "a conflict is parked once",
+        Edit(
+            "usecases/conflicts.py",
+            "if known is not None and known.status is Status.FAILED and work.change.destination is None:",
+            "if False:",
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "conflict-left-open",
+        "a conflict ends when its version has a row",
+        Edit(
+            "usecases/leased_key.py",
+            "self._engine.ledger.close_conflict(self.key, self.head.source, version_id)",
+            "pass",
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "kept-out-for-good",
+        "what was kept out comes in when the place is free",
+        Edit("usecases/leased_key.py", "    if taken_over:\n        leased.let_in()\n", ""),
+        tests=IDENTITY,
+    ),
+    # -- what is added to records
+    _mutant(
+        "envelope-believed",
+        "what is added to a record claims no place",
+        Edit(
+            "usecases/envelopes.py",
+            "        named = Work(change, change.destination, None)\n",
+            "        return change\n        named = Work(change, change.destination, None)\n",
+        ),
+        tests=ENVELOPES,
+    ),
+    _mutant(
+        "envelope-closes-anything",
+        "what is added to a record closes only rows that are there",
+        Edit(
+            "usecases/envelopes.py",
+            "return [work for work in works if not _closes(work) or self._has_row(work)]",
+            "return list(works)",
+        ),
+        tests=ENVELOPES,
+    ),
+    _mutant(
+        "envelope-prepares-anything",
+        "an upload is prepared for what waits for one",
+        Edit("usecases/large_copy.py", "            work = self._as_asked_for(work, known)\n", ""),
+        Edit(
+            "usecases/large_copy.py",
+            "            if not (work.large or work.failure):\n",
+            "            if False:\n",
+        ),
+        tests=ENVELOPES,
+    ),
+    _mutant(
+        "envelope-names-another-place",
+        "what is no name of a bucket names no destination",
+        Edit("decisions/events.py", 'if name is not None and ("#" in name or "/" in name):', "if False:"),
+        tests=("tests/unit/test_events.py",),
+    ),
     # -- the intent
     _mutant(
         "intent-overwritten",
@@ -417,7 +607,9 @@ MUTANTS: Final = (
             "    if not isinstance(answer, Granted):\n        return answer, None\n",
             "    if isinstance(answer, Held):\n"
             "        head = engine.ledger.history(key)[0]\n"
-            "        return Granted(head), LeasedKey(engine, key, head.lease.token, head, intent)\n"
+            "        return Granted(head), LeasedKey(\n"
+            "            engine, key, source, head.lease.token, head, announced=intent\n"
+            "        )\n"
             "    if not isinstance(answer, Granted):\n        return answer, None\n",
         ),
         Edit("usecases/leased_key.py", "DestinationBucket, Granted, ", "DestinationBucket, Granted, Held, "),
@@ -427,11 +619,14 @@ MUTANTS: Final = (
         "settling by hand takes the lease, too",
         Edit(
             "usecases/by_hand.py",
-            "        if isinstance(answer, Conflict):\n",
+            "        if isinstance(answer, Conflict):\n            self._review(",
             "        head = self.engine.ledger.history(key)[0]\n"
             "        if leased is None and head is not None and head.lease is not None:\n"
-            "            leased = LeasedKey(self.engine, key, head.lease.token, head, None)\n"
-            "        if isinstance(answer, Conflict):\n",
+            "            leased = LeasedKey(\n"
+            "                self.engine, key, source, head.lease.token, head, announced=None\n"
+            "            )\n"
+            "        if isinstance(answer, Conflict):\n"
+            "            self._review(",
         ),
     ),
     _mutant(
@@ -985,7 +1180,7 @@ MUTANTS: Final = (
     _mutant(
         "null-gone-unresolved",
         "a null version that is gone leaves no intent open",
-        Edit("usecases/null_changes.py", "return head is not None and not head.clean", "return False"),
+        Edit("usecases/null_changes.py", "head.is_of(work.source_key) and not head.clean", "False"),
     ),
     _mutant(
         "null-without-name",

@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -448,15 +449,32 @@ def test_an_envelope_without_content_says_nothing(said: object) -> None:
     ],
     ids=repr,
 )
-def test_an_envelope_that_makes_no_sense_is_unreadable(said: object) -> None:
-    assert len(parse_event(event({**RECORD, ENVELOPE: said})).unreadable) == 1
+def test_an_envelope_that_makes_no_sense_says_nothing(said: object) -> None:
+    """The record is S3's, whoever has added what: it is neither lost nor parked."""
+    assert only(event({**RECORD, ENVELOPE: said})) == only(event(RECORD))
 
 
 @pytest.mark.parametrize("started", ["1e999", "-1e999", "NaN", "1" + "0" * 400], ids=lambda text: text[:6])
-def test_a_start_that_is_no_point_in_time_is_unreadable(started: str) -> None:
+def test_a_start_that_is_no_point_in_time_says_nothing(started: str) -> None:
     """The ledger could not hold it."""
     body = json.dumps(event(RETURNED)).replace("1795338904.5", started)
-    assert len(parse_body(body).unreadable) == 1
+    [change] = parse_body(body).changes
+    assert (change.upload, change.destination) == (None, RETURNED[ENVELOPE]["destination"])
+
+
+@pytest.mark.parametrize("name", ["replica#key", "replica/key", "\ud800", "b" * 3000])
+def test_what_is_no_name_of_a_bucket_names_no_destination(name: str) -> None:
+    """The first "#" ends the destination in the ledger: with another one it would be another place."""
+    said = {"destination": name, "replicaKey": "key", "settle": True}
+    assert only(event({**RECORD, ENVELOPE: said})) == only(event(RECORD))
+
+
+@pytest.mark.parametrize(
+    "more", [{"replicaKey": "k" * 1025}, {"replicaKey": 7}, {"upload": 7}, {"replica": []}]
+)
+def test_a_destination_counts_even_if_the_rest_makes_no_sense(more: dict[str, Any]) -> None:
+    change = only(event({**RECORD, ENVELOPE: {"destination": "replica", "settle": True, **more}}))
+    assert change == replace(only(event(RECORD)), destination="replica")
 
 
 # -- as values

@@ -47,14 +47,14 @@ class Rows:
 def found(rows: Mapping[str, Row], *uploads: OpenUpload, prefix: str = "") -> list[str | None]:
     bucket: Any = Uploads(*uploads)
     ledger: Any = Rows(rows)
-    tasks = stray_uploads(ledger, PlacedLister(bucket, Placement("bucket")), prefix, NOW)
+    tasks = stray_uploads(ledger, PlacedLister(bucket, Placement("bucket")), prefix, NOW, "source")
     return [task.detail for task in tasks]
 
 
 def test_uploads_that_cannot_be_listed_are_told_of_and_end_nothing() -> None:
     bucket: Any = Unlistable(OpenUpload("key", "u1", 0.0))
     ledger: Any = Rows({})
-    tasks = list(stray_uploads(ledger, PlacedLister(bucket, Placement("bucket")), "", NOW))
+    tasks = list(stray_uploads(ledger, PlacedLister(bucket, Placement("bucket")), "", NOW, "source"))
     assert [(task.status, task.reason) for task in tasks] == [
         (TaskStatus.SKIPPED, None),
         (TaskStatus.FAILED, Reason.UNAVAILABLE),

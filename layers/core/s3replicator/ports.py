@@ -4,7 +4,7 @@ Every method may raise the failures of ``decisions.failures``, already classifie
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from s3replicator.decisions.breaker import Breaker
@@ -231,9 +231,10 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The destination key already belongs to another source key."""
+    """The destination key already belongs to another source key; ``head`` is the item as it is now."""
 
     source: str
+    head: Head | None = field(default=None, compare=False, repr=False)
 
 
 LeaseAnswer = Granted | Held | Duplicate | Conflict
@@ -241,13 +242,15 @@ LeaseAnswer = Granted | Held | Duplicate | Conflict
 
 @dataclass(frozen=True, slots=True)
 class DueItem:
-    """A head, or a row that has spilled, with open work that is due since ``due``."""
+    """A head, or a row that has spilled, with open work that is due since ``due``. ``conflict``: a version
+    that has no row, since the place is another source key's."""
 
     key: LedgerKey
     source: str
     rows: Mapping[str, Row]
     due: float
     spilled: bool = False
+    conflict: bool = False
 
 
 class LeaseLost(Exception):
@@ -271,12 +274,20 @@ class Ledger(Protocol):
         """
         ...
 
+    def take_over(
+        self, key: LedgerKey, seen: Head, head: Head, *, lease: Lease, intent: Intent | None, now: float
+    ) -> LeaseAnswer:
+        """One conditional write: ``head``, which is of another source key, in place of the one that was
+        ``seen``, and its lease; ``Conflict`` or ``Held`` if somebody has worked on it meanwhile."""
+        ...
+
     def write(self, key: LedgerKey, token: str, head: Head) -> None:
         """Replace the head, if the lease with ``token`` is still held. Raises ``LeaseLost``."""
         ...
 
-    def row(self, key: LedgerKey, version_id: str) -> Row | None:
-        """A row that has spilled."""
+    def row(self, key: LedgerKey, source: str, version_id: str) -> Row | None:
+        """A row that has spilled. Here as below, those of another source key than ``source`` are none: it had
+        the place before."""
         ...
 
     def head(self, key: LedgerKey) -> Head | None:
@@ -287,20 +298,33 @@ class Ledger(Protocol):
         """The heads there are, read together, and perhaps a moment old."""
         ...
 
-    def peek(self, key: LedgerKey, version_id: str) -> Row | None:
-        """A row, wherever it is, without a lease: it may change at any time, unless it is final."""
+    def peek(self, key: LedgerKey, source: str, version_id: str) -> Row | None:
+        """What is said of a version, wherever it is, without a lease: it may change at any time, unless it is
+        final. While the place is another source key's, that is what ``record_conflict`` has said."""
         ...
 
     def put_rows(self, key: LedgerKey, source: str, generation: int, rows: Mapping[str, Row]) -> None:
         """Write rows as items of their own. Raises ``LeaseLost`` if a later generation has written one."""
         ...
 
-    def spilled(self, key: LedgerKey) -> Mapping[str, Row]:
+    def spilled(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
         """The rows that are items of their own, as they are there: the head may know better."""
         ...
 
     def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
-        """The head, and every row, spilled or not."""
+        """The head, and every row of its source key, spilled or not."""
+        ...
+
+    def conflicts(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
+        """Versions of ``source`` that are kept out, since the place is another source key's."""
+        ...
+
+    def record_conflict(self, key: LedgerKey, source: str, version_id: str, row: Row) -> None:
+        """Open work, until it is closed: an item of its own, as the head is another's."""
+        ...
+
+    def close_conflict(self, key: LedgerKey, source: str, version_id: str) -> None:
+        """Nothing happens if there is none."""
         ...
 
     def due(self, destination: str, now: float) -> Iterable["DueItem"]:

@@ -173,6 +173,146 @@ def a_key_belongs_to_one_source(ledger: Ledger, destination: str) -> None:
     assert _take(ledger, destination, source="source-bucket/other") == conflict
 
 
+# -- places that change hands
+
+_OTHER: Final = "source-bucket/other"
+
+
+def _take_over(
+    ledger: Ledger,
+    destination: str,
+    seen: Head,
+    head: Head,
+    worker: str = "mine",
+    *,
+    intent: Intent | None = None,
+    now: float = DAWN,
+) -> LeaseAnswer:
+    lease = Lease(worker, now + 60)
+    return ledger.take_over(_key(destination), seen, head, lease=lease, intent=intent, now=now)
+
+
+@_case
+def a_conflict_shows_the_head(ledger: Ledger, destination: str) -> None:
+    head = _leave(ledger, destination, rows={"v1": _row(Status.TOMBSTONE)})
+    answer = _take(ledger, destination, source=_OTHER)
+    assert isinstance(answer, Conflict)
+    assert answer.head == head
+
+
+@_case
+def a_place_is_taken_over_in_one_write(ledger: Ledger, destination: str) -> None:
+    rows = {"v1": _row(Status.TOMBSTONE, completed=DAWN + 0.123), "v2": _row(Status.NOT_ELIGIBLE)}
+    top = ("v0", OrderFacts(None, DAWN))
+    seen = _leave(ledger, destination, rows=rows, spilled=True, top=top)
+    intent = replace(_INTENT, version_id="w1")
+    answer = _take_over(ledger, destination, seen, Head(_OTHER, stray=("r1", "r2")), intent=intent)
+    lease = Lease("mine", DAWN + 60)
+    assert answer == Granted(Head(_OTHER, lease, intent, stray=("r1", "r2"), generation=2))
+    assert ledger.head(_key(destination)) == answer.head
+    assert ledger.count_open(destination) == 0
+    ledger.write(_key(destination), "mine", replace(answer.head, lease=None, intent=None))
+    assert _take(ledger, destination, version_id=None) == Conflict(_OTHER)
+
+
+@_case
+def who_comes_too_late_to_take_over_is_refused(ledger: Ledger, destination: str) -> None:
+    seen = _leave(ledger, destination, rows={"v1": _row(Status.TOMBSTONE)})
+    _take_over(ledger, destination, seen, Head(_OTHER), "first")
+    assert _take_over(ledger, destination, seen, Head("source-bucket/third")) == Conflict(_OTHER)
+    assert _take_over(ledger, destination, seen, Head(_OTHER)) == Held()
+
+
+@_case
+def a_repeated_take_over_is_granted_once(ledger: Ledger, destination: str) -> None:
+    seen = _leave(ledger, destination, rows={"v1": _row(Status.TOMBSTONE)})
+    first = _take_over(ledger, destination, seen, Head(_OTHER))
+    assert _take_over(ledger, destination, seen, Head(_OTHER)) == first
+
+
+@_case
+def what_has_changed_meanwhile_is_not_taken_over(ledger: Ledger, destination: str) -> None:
+    seen = _leave(ledger, destination, rows={"v1": _row(Status.TOMBSTONE)})
+    # The same head, but somebody has had the lease since, and may have spilled rows.
+    head = _leave(ledger, destination, rows={"v1": _row(Status.TOMBSTONE)})
+    assert _take_over(ledger, destination, seen, Head(_OTHER)) == Conflict(SOURCE)
+    assert _take_over(ledger, destination, replace(head, rows={}), Head(_OTHER)) == Conflict(SOURCE)
+    assert ledger.head(_key(destination)) == head
+
+
+@_case
+def what_is_worked_on_is_not_taken_over(ledger: Ledger, destination: str) -> None:
+    held = _taken(ledger, destination, "worker")
+    assert _take_over(ledger, destination, held, Head(_OTHER), now=DAWN + 60) == Conflict(SOURCE)
+    ledger.write(_key(destination), "worker", replace(held, lease=None, intent=_INTENT))
+    seen = replace(held, lease=None)
+    assert _take_over(ledger, destination, seen, Head(_OTHER)) == Conflict(SOURCE)
+    head = _leave(ledger, destination, unsettled=True)
+    assert _take_over(ledger, destination, head, Head(_OTHER)) == Conflict(SOURCE)
+
+
+@_case
+def what_a_dead_worker_left_at_rest_is_taken_over(ledger: Ledger, destination: str) -> None:
+    held = _taken(ledger, destination, "dead")
+    assert isinstance(_take_over(ledger, destination, held, Head(_OTHER), now=DAWN + 61), Granted)
+    with pytest.raises(LeaseLost):
+        ledger.write(_key(destination), "dead", replace(held, lease=None))
+
+
+@_case
+def rows_of_a_former_source_key_are_none(ledger: Ledger, destination: str) -> None:
+    key = _key(destination)
+    seen = _leave(ledger, destination, rows={"v1": _row(Status.TOMBSTONE)}, spilled=True)
+    ledger.put_rows(key, SOURCE, seen.generation, {"v0": _row(Status.TOMBSTONE)})
+    answer = _take_over(ledger, destination, seen, Head(_OTHER))
+    assert isinstance(answer, Granted)
+    ledger.put_rows(key, _OTHER, answer.head.generation, {"w0": _row()})
+    head = replace(answer.head, lease=None, rows={"w1": _row()}, spilled=True)
+    ledger.write(key, "mine", head)
+    assert ledger.history(key) == (head, {"w0": _row(), "w1": _row()})
+    assert ledger.spilled(key, _OTHER) == {"w0": _row()}
+    assert ledger.spilled(key, SOURCE) == {"v0": _row(Status.TOMBSTONE)}
+    assert (ledger.row(key, _OTHER, "v0"), ledger.row(key, SOURCE, "w0")) == (None, None)
+    assert (ledger.peek(key, _OTHER, "v0"), ledger.peek(key, _OTHER, "w0")) == (None, _row())
+    assert (ledger.peek(key, SOURCE, "v0"), ledger.peek(key, SOURCE, "w1")) == (None, None)
+
+
+@_case
+def what_is_kept_out_of_a_place_is_open_work(ledger: Ledger, destination: str) -> None:
+    key = _key(destination)
+    head = _leave(ledger, destination, rows={"v1": _row()})
+    kept = {"w1": _row(Status.FAILED, reason=Reason.KEY_CONFLICT), "w" * 300: _row(Status.FAILED)}
+    for version_id, row in kept.items():
+        ledger.record_conflict(key, _OTHER, version_id, row)
+    assert ledger.conflicts(key, _OTHER) == kept
+    assert ledger.conflicts(key, SOURCE) == {}
+    assert ledger.peek(key, _OTHER, "w1") == kept["w1"]
+    assert ledger.peek(key, SOURCE, "w1") is None
+    # It is no row of the head, and waits for nothing but an operator.
+    assert ledger.history(key) == (head, {"v1": _row()})
+    assert ledger.spilled(key, _OTHER) == {}
+    assert ledger.count_open(destination) == 2
+    assert list(ledger.due(destination, DAWN + 1e6)) == []
+
+
+@_case
+def what_is_no_longer_kept_out_is_not_open(ledger: Ledger, destination: str) -> None:
+    key = _key(destination)
+    row = _row(Status.FAILED, reason=Reason.KEY_CONFLICT)
+    _leave(ledger, destination)
+    ledger.close_conflict(key, _OTHER, "w1")
+    ledger.record_conflict(key, _OTHER, "w1", row)
+    ledger.close_conflict(key, _OTHER, "w2")
+    ledger.close_conflict(key, SOURCE, "w1")
+    assert ledger.conflicts(key, _OTHER) == {"w1": row}
+    for _ in range(2):
+        ledger.close_conflict(key, _OTHER, "w1")
+    assert (ledger.conflicts(key, _OTHER), ledger.count_open(destination)) == ({}, 0)
+    assert ledger.peek(key, _OTHER, "w1") is None
+    ledger.record_conflict(key, _OTHER, "w1", row)
+    assert ledger.conflicts(key, _OTHER) == {"w1": row}
+
+
 # -- writes of the head
 
 
@@ -220,7 +360,7 @@ def a_row_comes_back_as_it_was_written(ledger: Ledger, destination: str) -> None
         upload=Upload("upload", "nonce", DAWN + 0.001),
     )
     _leave(ledger, destination, rows={"v1": row})
-    assert ledger.peek(_key(destination), "v1") == row
+    assert ledger.peek(_key(destination), SOURCE, "v1") == row
 
 
 @_case
@@ -233,7 +373,7 @@ def a_head_is_read_without_a_lease(ledger: Ledger, destination: str) -> None:
 @_case
 def milliseconds_are_kept(ledger: Ledger, destination: str) -> None:
     _leave(ledger, destination, rows={"v1": _row(completed=DAWN + 0.12345)})
-    row = ledger.peek(_key(destination), "v1")
+    row = ledger.peek(_key(destination), SOURCE, "v1")
     assert row is not None
     assert row.completed == DAWN + 0.123
 
@@ -287,8 +427,8 @@ def spilled_rows_are_found(ledger: Ledger, destination: str) -> None:
     head = _taken(ledger, destination)
     rows = {"v1": _row(), "v" * 300: _row(Status.SUPERSEDED)}
     ledger.put_rows(_key(destination), SOURCE, head.generation, rows)
-    assert {version_id: ledger.row(_key(destination), version_id) for version_id in rows} == rows
-    assert ledger.row(_key(destination), "v2") is None
+    assert {version_id: ledger.row(_key(destination), SOURCE, version_id) for version_id in rows} == rows
+    assert ledger.row(_key(destination), SOURCE, "v2") is None
     assert ledger.history(_key(destination)) == (head, rows)
 
 
@@ -296,19 +436,19 @@ def spilled_rows_are_found(ledger: Ledger, destination: str) -> None:
 def the_head_s_own_row_counts(ledger: Ledger, destination: str) -> None:
     head = _leave(ledger, destination, rows={"v1": _row()}, spilled=True)
     ledger.put_rows(_key(destination), SOURCE, head.generation, {"v1": _row(Status.PENDING)})
-    assert ledger.peek(_key(destination), "v1") == _row()
+    assert ledger.peek(_key(destination), SOURCE, "v1") == _row()
     assert ledger.history(_key(destination)) == (head, {"v1": _row()})
-    assert ledger.spilled(_key(destination)) == {"v1": _row(Status.PENDING)}
+    assert ledger.spilled(_key(destination), SOURCE) == {"v1": _row(Status.PENDING)}
 
 
 @_case
 def a_row_is_looked_for_where_the_head_says(ledger: Ledger, destination: str) -> None:
-    assert ledger.peek(_key(destination), "v1") is None
+    assert ledger.peek(_key(destination), SOURCE, "v1") is None
     head = _leave(ledger, destination)
     ledger.put_rows(_key(destination), SOURCE, head.generation, {"v1": _row()})
-    assert ledger.peek(_key(destination), "v1") is None
+    assert ledger.peek(_key(destination), SOURCE, "v1") is None
     _leave(ledger, destination, spilled=True)
-    assert ledger.peek(_key(destination), "v1") == _row()
+    assert ledger.peek(_key(destination), SOURCE, "v1") == _row()
 
 
 @_case
@@ -318,7 +458,7 @@ def a_later_holder_s_row_stays(ledger: Ledger, destination: str) -> None:
     with pytest.raises(LeaseLost):
         ledger.put_rows(key, SOURCE, 1, {"v1": _row(), "v2": _row(Status.PENDING), "v3": _row()})
     # One after the other: what came before the refusal has been written.
-    found = [ledger.row(key, version_id) for version_id in ("v1", "v2", "v3")]
+    found = [ledger.row(key, SOURCE, version_id) for version_id in ("v1", "v2", "v3")]
     assert found == [_row(), _row(), None]
 
 
@@ -326,7 +466,7 @@ def a_later_holder_s_row_stays(ledger: Ledger, destination: str) -> None:
 def the_same_holder_may_change_its_mind(ledger: Ledger, destination: str) -> None:
     for generation, status in ((1, Status.PENDING), (1, Status.FAILED), (3, Status.COMPLETED)):
         ledger.put_rows(_key(destination), SOURCE, generation, {"v1": _row(status)})
-        assert ledger.row(_key(destination), "v1") == _row(status)
+        assert ledger.row(_key(destination), SOURCE, "v1") == _row(status)
 
 
 # -- the index of open work
@@ -423,7 +563,7 @@ def a_spilled_row_leaves_the_index_when_it_is_closed(ledger: Ledger, destination
     ledger.postpone(second, DAWN + 100)
     ledger.close(second)
     assert ledger.count_open(destination) == 1
-    assert ledger.spilled(_key(destination)) == {"v1": row, "v2": row}
+    assert ledger.spilled(_key(destination), SOURCE) == {"v1": row, "v2": row}
 
 
 @_case

@@ -49,14 +49,18 @@ class _RowItem:
 class _Partition:
     head: _HeadItem | None = None
     rows: dict[str, _RowItem] = field(default_factory=dict)
+    #: By source key and version.
+    conflicts: dict[tuple[str, str], _RowItem] = field(default_factory=dict)
+
+    def spilled(self, source: str) -> dict[str, Row]:
+        return {version_id: item.row for version_id, item in self.rows.items() if item.source == source}
 
     def row(self, version_id: str) -> Row | None:
         """The row that counts: the head's own, else one that has spilled, if the head says that any has."""
         head = self.head.head if self.head else None
         if head is None or (version_id not in head.rows and not head.spilled):
             return None
-        spilled = self.rows.get(version_id)
-        return head.rows.get(version_id) or (spilled.row if spilled else None)
+        return head.rows.get(version_id) or self.spilled(head.source).get(version_id)
 
 
 class MemoryLedger:
@@ -83,7 +87,7 @@ class MemoryLedger:
         settled = row is not None and row.final and held.clean
         free = held.lease is None or held.lease.expires < _ms(now)
         if held.source != source:
-            return Conflict(held.source)
+            return Conflict(held.source, _copied(held))
         if not free or settled:
             if held.lease is not None and held.lease.token == lease.token:
                 # The SDK repeated the request: the first one was granted.
@@ -97,6 +101,32 @@ class MemoryLedger:
         )
         part.head = _HeadItem(granted, part.head.due if part.head else None)
         return Granted(_copied(granted))
+
+    def take_over(
+        self, key: LedgerKey, seen: Head, head: Head, *, lease: Lease, intent: Intent | None, now: float
+    ) -> LeaseAnswer:
+        part = self._partition(key)
+        assert part.head is not None
+        held = part.head.head
+        free = held.lease is None or held.lease.expires < _ms(now)
+        same = (held.source, held.rows, held.generation) == (seen.source, seen.rows, seen.generation)
+        if not (same and free and held.clean):
+            return self._why_not_taken_over(held, head.source, lease)
+        granted = replace(
+            _kept(head),
+            lease=Lease(lease.token, _ms(lease.expires)),
+            intent=_intent(intent) if intent else None,
+            generation=held.generation + 1,
+        )
+        part.head = _HeadItem(granted, None)
+        return Granted(_copied(granted))
+
+    @staticmethod
+    def _why_not_taken_over(held: Head, source: str, lease: Lease) -> LeaseAnswer:
+        if held.source != source:
+            return Conflict(held.source, _copied(held))
+        repeated = held.lease is not None and held.lease.token == lease.token
+        return Granted(_copied(held)) if repeated else Held()
 
     def write(self, key: LedgerKey, token: str, head: Head) -> None:
         part, kept = self._partition(key), _kept(head)
@@ -116,15 +146,18 @@ class MemoryLedger:
         part = self._partition(key)
         return part.head.head.intent if part.head else None
 
+    def places(self) -> list[LedgerKey]:
+        """Where there is a head."""
+        return [key for key, part in self._partitions.items() if part.head is not None]
+
     def holder(self, key: LedgerKey) -> Lease | None:
         part = self._partition(key)
         return part.head.head.lease if part.head else None
 
     # -- rows
 
-    def row(self, key: LedgerKey, version_id: str) -> Row | None:
-        item = self._partition(key).rows.get(version_id)
-        return item.row if item else None
+    def row(self, key: LedgerKey, source: str, version_id: str) -> Row | None:
+        return self._partition(key).spilled(source).get(version_id)
 
     def head(self, key: LedgerKey) -> Head | None:
         part = self._partition(key)
@@ -134,12 +167,14 @@ class MemoryLedger:
         found = {key: self.head(key) for key in keys}
         return {key: head for key, head in found.items() if head is not None}
 
-    def peek(self, key: LedgerKey, version_id: str) -> Row | None:
+    def peek(self, key: LedgerKey, source: str, version_id: str) -> Row | None:
         part = self._partition(key)
         if part.head is None:
             return None
+        if part.head.head.source != source:
+            return self.conflicts(key, source).get(version_id)
         row = part.head.head.rows.get(version_id)
-        return self.row(key, version_id) if row is None and part.head.head.spilled else row
+        return self.row(key, source, version_id) if row is None and part.head.head.spilled else row
 
     def put_rows(self, key: LedgerKey, source: str, generation: int, rows: Mapping[str, Row]) -> None:
         part = self._partition(key)
@@ -152,14 +187,28 @@ class MemoryLedger:
             part.rows[version_id] = _RowItem(source, generation, kept, kept.swept_at)
             self._tell(key, part, before)
 
-    def spilled(self, key: LedgerKey) -> Mapping[str, Row]:
-        return {version_id: item.row for version_id, item in self._partition(key).rows.items()}
+    def spilled(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
+        return self._partition(key).spilled(source)
 
     def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
-        part, spilled = self._partition(key), dict(self.spilled(key))
+        part = self._partition(key)
         if part.head is None:
-            return None, spilled
-        return _copied(part.head.head), {**spilled, **part.head.head.rows}
+            return None, {version_id: item.row for version_id, item in part.rows.items()}
+        head = part.head.head
+        return _copied(head), {**part.spilled(head.source), **head.rows}
+
+    # -- what is kept out
+
+    def conflicts(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
+        items = self._partition(key).conflicts.items()
+        return {version_id: item.row for (of, version_id), item in items if of == source}
+
+    def record_conflict(self, key: LedgerKey, source: str, version_id: str, row: Row) -> None:
+        kept = _row(row)
+        self._partition(key).conflicts[source, version_id] = _RowItem(source, 0, kept, kept.swept_at)
+
+    def close_conflict(self, key: LedgerKey, source: str, version_id: str) -> None:
+        self._partition(key).conflicts.pop((source, version_id), None)
 
     # -- the index of open work
 
@@ -229,6 +278,9 @@ class MemoryLedger:
             for version_id, item in part.rows.items():
                 if item.due is not None:
                     found.append(DueItem(key, item.source, {version_id: item.row}, item.due, spilled=True))
+            for (source, version_id), item in part.conflicts.items():
+                if item.due is not None:
+                    found.append(DueItem(key, source, {version_id: item.row}, item.due, conflict=True))
         return found
 
     def _tell(self, key: LedgerKey, part: _Partition, before: Mapping[str, Row | None]) -> None:

@@ -365,7 +365,7 @@ class World:
         return worker
 
     def step(self, worker: Worker, fate: Fate = Fate.DONE) -> None:
-        if fate is Fate.DIES_AMID and worker.call is not None and worker.call.name == "lease":
+        if fate is Fate.DIES_AMID and worker.call is not None and worker.call.name in ("lease", "take_over"):
             # It would be over long before the worker's messages come again.
             fate = Fate.DIES_AFTER
         self.faults += fate is not Fate.DONE

@@ -14,10 +14,14 @@ from s3replicator.adapters.ledger_items import (
     ROW,
     SCHEMA,
     breaker_key,
+    conflict_item,
+    conflict_key,
+    conflict_prefix,
     encode,
     head_item,
     head_key,
     intent_value,
+    is_open,
     is_row,
     key_of,
     lease_value,
@@ -28,6 +32,8 @@ from s3replicator.adapters.ledger_items import (
     read_row,
     row_item,
     row_key,
+    rows_value,
+    source_of,
 )
 from s3replicator.decisions.breaker import Breaker, hour_of
 from s3replicator.decisions.failures import Reason, RetryableError, TerminalError
@@ -47,6 +53,12 @@ INDEX: Final = "open-work"
 
 _FREE: Final = "(attribute_not_exists(#lease) OR #lease.#expires < :now)"
 _OURS: Final = "(attribute_not_exists(#source) OR #source = :source)"
+#: The head as it was seen, and at rest: whoever leases it is counted, and whoever writes it changes its rows.
+_AS_SEEN: Final = (
+    "#source = :former AND #rows = :rows AND attribute_not_exists(#intent)"
+    " AND attribute_not_exists(#unsettled)"
+    " AND (attribute_not_exists(#generation) OR #generation = :generation)"
+)
 _HOLDS: Final = "#lease.#token = :token"
 _KNOWN: Final = "(attribute_not_exists(#schema) OR #schema <= :schema)"
 _UNSETTLED_VERSION: Final = (
@@ -120,6 +132,37 @@ class DynamoLedger:
             return _why_refused(read_head(refused.item), source, version_id, lease)
         return Granted(read_head(item))
 
+    def take_over(
+        self, key: LedgerKey, seen: Head, head: Head, *, lease: Lease, intent: Intent | None, now: float
+    ) -> LeaseAnswer:
+        update = "SET #lease = :lease, #source = :source, #schema = :schema, #rows = :no_rows"
+        values = {
+            ":lease": lease_value(lease),
+            ":source": head.source,
+            ":schema": SCHEMA,
+            ":no_rows": {},
+            ":former": seen.source,
+            ":rows": rows_value(seen.rows),
+            ":generation": seen.generation,
+            ":now": now,
+            ":one": 1,
+        }
+        removed = ["#spilled", "#top", "#heard", "#open", "#due"]
+        if intent is not None:
+            update += ", #intent = :intent"
+            values[":intent"] = intent_value(intent)
+        if head.stray:
+            update += ", #stray = :stray"
+            values[":stray"] = list(head.stray)
+        else:
+            removed.append("#stray")
+        update += f" ADD #generation :one REMOVE {', '.join(removed)}"
+        try:
+            item = self._update(head_key(key), update, f"{_AS_SEEN} AND {_FREE} AND {_KNOWN}", values)
+        except _ConditionFailed as refused:
+            return _why_refused(read_head(refused.item), head.source, None, lease)
+        return Granted(read_head(item))
+
     def write(self, key: LedgerKey, token: str, head: Head) -> None:
         item = head_item(key, head)
         try:
@@ -137,17 +180,19 @@ class DynamoLedger:
             if not refused.item or read_head(refused.item) != read_head(item):
                 raise LeaseLost(f"{key}: the lease was taken over") from None
 
-    def row(self, key: LedgerKey, version_id: str) -> Row | None:
+    def row(self, key: LedgerKey, source: str, version_id: str) -> Row | None:
+        item = self._item(row_key(key, version_id))
+        return read_row(item)[1] if item is not None and source_of(item) == source else None
+
+    def _item(self, item_key: Mapping[str, Any]) -> Mapping[str, Any] | None:
         with _ledger_failures():
-            answer = self._client.get_item(
-                TableName=self._table, Key=row_key(key, version_id), ConsistentRead=True
-            )
-        return read_row(answer["Item"])[1] if "Item" in answer else None
+            answer = self._client.get_item(TableName=self._table, Key=item_key, ConsistentRead=True)
+        item: Mapping[str, Any] | None = answer.get("Item")
+        return item
 
     def head(self, key: LedgerKey) -> Head | None:
-        with _ledger_failures():
-            answer = self._client.get_item(TableName=self._table, Key=head_key(key), ConsistentRead=True)
-        return read_head(answer["Item"]) if "Item" in answer else None
+        item = self._item(head_key(key))
+        return read_head(item) if item is not None else None
 
     def heads(self, keys: Sequence[LedgerKey]) -> Mapping[LedgerKey, Head]:
         found: dict[LedgerKey, Head] = {}
@@ -162,12 +207,15 @@ class DynamoLedger:
                 wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
         return found
 
-    def peek(self, key: LedgerKey, version_id: str) -> Row | None:
+    def peek(self, key: LedgerKey, source: str, version_id: str) -> Row | None:
         head = self.head(key)
         if head is None:
             return None
+        if not head.is_of(source):
+            item = self._item(conflict_key(key, source, version_id))
+            return read_row(item)[1] if item is not None and is_open(item) else None
         row = head.rows.get(version_id)
-        return self.row(key, version_id) if row is None and head.spilled else row
+        return self.row(key, source, version_id) if row is None and head.spilled else row
 
     def put_rows(self, key: LedgerKey, source: str, generation: int, rows: Mapping[str, Row]) -> None:
         for version_id, row in rows.items():
@@ -183,18 +231,21 @@ class DynamoLedger:
             except _ConditionFailed:
                 raise LeaseLost(f"{key}: a later holder of the lease has written {version_id!r}") from None
 
-    def spilled(self, key: LedgerKey) -> Mapping[str, Row]:
-        items = self._query(
-            KeyConditionExpression="#pk = :pk AND begins_with(#sk, :row)",
+    def spilled(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
+        return dict(read_row(item) for item in self._beginning(key, ROW) if source_of(item) == source)
+
+    def _beginning(self, key: LedgerKey, prefix: str) -> Iterator[Mapping[str, Any]]:
+        """The items whose sort keys begin so."""
+        return self._query(
+            KeyConditionExpression="#pk = :pk AND begins_with(#sk, :prefix)",
             ExpressionAttributeNames={"#pk": "pk", "#sk": "sk"},
-            ExpressionAttributeValues=encode({":pk": partition(key), ":row": ROW}),
+            ExpressionAttributeValues=encode({":pk": partition(key), ":prefix": prefix}),
             ConsistentRead=True,
         )
-        return dict(read_row(item) for item in items)
 
     def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
         head: Head | None = None
-        rows: dict[str, Row] = {}
+        rows: list[Mapping[str, Any]] = []
         for item in self._query(
             KeyConditionExpression=_IN_PARTITION,
             ExpressionAttributeNames=_names(_IN_PARTITION),
@@ -204,8 +255,27 @@ class DynamoLedger:
             if item["sk"]["S"] == HEAD:
                 head = read_head(item)
             elif is_row(item):
-                rows.update([read_row(item)])
-        return head, {**rows, **(head.rows if head else {})}
+                rows.append(item)
+        spilled = dict(read_row(item) for item in rows if head is None or head.is_of(source_of(item)))
+        return head, {**spilled, **(head.rows if head else {})}
+
+    def conflicts(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
+        return dict(read_row(item) for item in self._beginning(key, conflict_prefix(source)) if is_open(item))
+
+    def record_conflict(self, key: LedgerKey, source: str, version_id: str, row: Row) -> None:
+        with _ledger_failures():
+            self._client.put_item(TableName=self._table, Item=conflict_item(key, source, version_id, row))
+
+    def close_conflict(self, key: LedgerKey, source: str, version_id: str) -> None:
+        # The item stays, out of the index and of account: nobody needs the right to delete items.
+        with contextlib.suppress(_ConditionFailed), _ledger_failures():
+            self._client.update_item(
+                TableName=self._table,
+                Key=conflict_key(key, source, version_id),
+                UpdateExpression="REMOVE #open, #due",
+                ConditionExpression="attribute_exists(#open)",
+                ExpressionAttributeNames={"#open": "open", "#due": "due"},
+            )
 
     def due(self, destination: str, now: float) -> Iterable[DueItem]:
         for number in range(SHARDS):
@@ -371,7 +441,7 @@ def _ledger_failures() -> Iterator[None]:
 
 def _why_refused(head: Head, source: str, version_id: str | None, lease: Lease) -> LeaseAnswer:
     if head.source != source:
-        return Conflict(head.source)
+        return Conflict(head.source, head)
     if head.lease is not None and head.lease.token == lease.token:
         # The SDK repeated the request: the first one was granted.
         return Granted(head)

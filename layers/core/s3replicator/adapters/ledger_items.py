@@ -31,6 +31,8 @@ SCHEMA: Final = 2
 HEAD: Final = "HEAD"
 _BREAKER: Final = "BREAKER"
 ROW: Final = "V#"
+#: A version that is kept out of a place of another source key. Former releases pass over it.
+CONFLICT: Final = "C#"
 _LONGEST_ID: Final = 200
 
 _serialize = TypeSerializer().serialize
@@ -54,15 +56,32 @@ def head_key(key: LedgerKey) -> Item:
 
 
 def row_key(key: LedgerKey, version_id: str) -> Item:
-    name = version_id
-    if len(name.encode()) > _LONGEST_ID:
-        name = hashlib.sha256(name.encode()).hexdigest()
-    return {"pk": {"S": partition(key)}, "sk": {"S": ROW + name}}
+    return {"pk": {"S": partition(key)}, "sk": {"S": ROW + _short(version_id)}}
+
+
+def conflict_prefix(source: str) -> str:
+    """How the sort keys of a source key's conflicts at a place begin."""
+    return f"{CONFLICT}{hashlib.sha256(source.encode()).hexdigest()}#"
+
+
+def conflict_key(key: LedgerKey, source: str, version_id: str) -> Item:
+    return {"pk": {"S": partition(key)}, "sk": {"S": conflict_prefix(source) + _short(version_id)}}
+
+
+def _short(version_id: str) -> str:
+    if len(version_id.encode()) <= _LONGEST_ID:
+        return version_id
+    return hashlib.sha256(version_id.encode()).hexdigest()
 
 
 def is_row(item: Mapping[str, Any]) -> bool:
     """True for a row that has spilled; what else a partition holds beside the head is not of the key."""
     return str(item["sk"]["S"]).startswith(ROW)
+
+
+def is_open(item: Mapping[str, Any]) -> bool:
+    """True for what is in the index of open work."""
+    return "open" in item
 
 
 def breaker_key(destination: str) -> Item:
@@ -78,13 +97,14 @@ def head_item(key: LedgerKey, head: Head) -> Item:
         "lease": lease_value(head.lease) if head.lease else None,
         "intent": intent_value(head.intent) if head.intent else None,
         "unsettled": head.unsettled or None,
-        "rows": {version_id: _row_value(row) for version_id, row in head.rows.items()},
+        "rows": rows_value(head.rows),
         "spilled": head.spilled or None,
         "top": {"version": head.top[0], **_order_value(head.top[1])} if head.top else None,
         "generation": head.generation or None,
         # A list, as the order of a map is lost.
         "heard": [{"version": vid, "changes": sorted(changes)} for vid, changes in head.heard.items()]
         or None,
+        "stray": list(head.stray) or None,
         "open": key.shard if due is not None else None,
         "due": due,
     }
@@ -92,16 +112,28 @@ def head_item(key: LedgerKey, head: Head) -> Item:
 
 
 def row_item(key: LedgerKey, source: str, generation: int, version_id: str, row: Row) -> Item:
-    values = {
+    values = {**_told_values(key, source, version_id, row), "generation": generation}
+    return {**row_key(key, version_id), **encode(values)}
+
+
+def conflict_item(key: LedgerKey, source: str, version_id: str, row: Row) -> Item:
+    values = _told_values(key, source, version_id, row)
+    return {**conflict_key(key, source, version_id), **encode(values)}
+
+
+def _told_values(key: LedgerKey, source: str, version_id: str, row: Row) -> Item:
+    return {
         "schema": SCHEMA,
         "source": source,
-        "generation": generation,
         "version": version_id,
         "row": _row_value(row),
         "open": key.shard if row.open else None,
         "due": row.swept_at,
     }
-    return {**row_key(key, version_id), **encode(values)}
+
+
+def rows_value(rows: Mapping[str, Row]) -> Item:
+    return {version_id: _row_value(row) for version_id, row in rows.items()}
 
 
 def lease_value(lease: Lease) -> Item:
@@ -208,6 +240,7 @@ def read_head(item: Mapping[str, Any]) -> Head:
             heard["version"]: frozenset(ChangeKind(change) for change in heard["changes"])
             for heard in values.get("heard", ())
         },
+        stray=tuple(values.get("stray", ())),
     )
 
 
@@ -223,7 +256,15 @@ def read_due(item: Mapping[str, Any]) -> DueItem:
         head = read_head(item)
         return DueItem(key_of(item), head.source, head.rows, due)
     version_id, row = read_row(item)
-    return DueItem(key_of(item), item["source"]["S"], {version_id: row}, due, spilled=True)
+    conflict = str(item["sk"]["S"]).startswith(CONFLICT)
+    return DueItem(
+        key_of(item), source_of(item), {version_id: row}, due, spilled=not conflict, conflict=conflict
+    )
+
+
+def source_of(item: Mapping[str, Any]) -> str:
+    """The key at the source that an item tells of."""
+    return str(item["source"]["S"])
 
 
 def read_breaker(item: Mapping[str, Any]) -> Breaker:

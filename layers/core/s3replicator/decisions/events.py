@@ -7,15 +7,15 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-struc
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum, auto
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote_plus
 
 from s3replicator.decisions.event_json import new_record, optional_text, text_at
 from s3replicator.decisions.eventbridge import as_record, is_from_eventbridge
-from s3replicator.decisions.failures import UnreadableEvent
+from s3replicator.decisions.failures import Reason, UnreadableEvent
 from s3replicator.decisions.sns import is_from_sns, message_of
 from s3replicator.decisions.versions import NULL, Kind, VersionRef
 
@@ -30,6 +30,11 @@ _END_OF_TIME: Final = 253402300800
 MOST_RECORDS: Final = 100
 
 _HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]+")
+
+#: Bytes: of a bucket's name, of a key, and of a name that S3 or a function has made up.
+_LONGEST_BUCKET: Final = 255
+_LONGEST_KEY: Final = 1024
+_LONGEST_NAME: Final = 2048
 
 
 class ChangeKind(StrEnum):
@@ -113,6 +118,8 @@ class Change:
     missed: bool = False
     #: Copy from this version at the destination, since the source version is gone.
     replica: str | None = None
+    #: It was kept out of its place, which was another source key's.
+    kept_out: bool = False
     #: Who caused it, as in ``AWS:AROAEXAMPLEID:session``.
     principal: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -129,6 +136,22 @@ class Change:
     def follows(self) -> bool:
         """Whether it is about what may change of a version after it was written."""
         return self.kind in _FOLLOWED
+
+    def as_s3_told(self) -> "Change":
+        """Without what we, or somebody else, have added to the record; but for this destination only, if one
+        was added."""
+        return Change(
+            kind=_kind(self.event),
+            event=self.event,
+            bucket=self.bucket,
+            key=self.key,
+            version_id=self.version_id,
+            sequencer=self.sequencer,
+            event_time=self.event_time,
+            destination=self.destination,
+            principal=self.principal,
+            record=self.record,
+        )
 
     def is_by(self, principals: frozenset[str]) -> bool:
         """Whether one of these did it: unique ids of users or roles."""
@@ -204,26 +227,59 @@ def _parse_record(record: object) -> Change:
     bucket = text_at(record, "s3", "bucket", "name")
     key = _decode_key(text_at(record, "s3", "object", "key"))
     stored = record["s3"]["object"]
-    envelope = record.get(ENVELOPE) or {}
-    if not isinstance(envelope, dict):
-        raise UnreadableEvent(f"{ENVELOPE} is a JSON {type(envelope).__name__}, not an object")
-    return Change(
-        kind=ChangeKind.SETTLE if envelope.get("settle") is True else _kind(event),
+    change = Change(
+        kind=_kind(event),
         event=event.removeprefix("s3:"),
         bucket=bucket,
         key=key,
         version_id=optional_text(stored, "versionId") or NULL,
         sequencer=_sequencer(stored),
         event_time=_event_time(record),
-        destination=optional_text(envelope, "destination"),
-        replica_key=optional_text(envelope, "replicaKey"),
-        upload=_upload(envelope),
-        prepare=envelope.get("prepare") is True,
-        missed=envelope.get("missed") is True,
-        replica=optional_text(envelope, "replica"),
         principal=_principal(record),
         record=record,
     )
+    envelope = record.get(ENVELOPE)
+    return _with_envelope(change, envelope) if isinstance(envelope, dict) else change
+
+
+def _with_envelope(change: Change, envelope: Mapping[str, Any]) -> Change:
+    """What has been added to the record, if it is all in the form that we write, else its destination at
+    most. Whoever wrote it: the record is S3's all the same."""
+    try:
+        change = replace(change, destination=_bucket(optional_text(envelope, "destination")))
+        return _as_added(change, envelope)
+    except UnreadableEvent:
+        return change
+
+
+def _as_added(change: Change, envelope: Mapping[str, Any]) -> Change:
+    """Raises ``UnreadableEvent``."""
+    return replace(
+        change,
+        kind=ChangeKind.SETTLE if envelope.get("settle") is True else change.kind,
+        replica_key=_short(optional_text(envelope, "replicaKey"), _LONGEST_KEY),
+        upload=_upload(envelope),
+        prepare=envelope.get("prepare") is True,
+        missed=envelope.get("missed") is True,
+        replica=_short(optional_text(envelope, "replica")),
+        kept_out=envelope.get("reason") == Reason.KEY_CONFLICT,
+    )
+
+
+def _bucket(name: str | None) -> str | None:
+    """With one of these it could be taken for the name of another place."""
+    if name is not None and ("#" in name or "/" in name):
+        raise UnreadableEvent(f"{name!r} is no name of a bucket")
+    return _short(name, _LONGEST_BUCKET)
+
+
+Text = TypeVar("Text", bound=str | None)
+
+
+def _short(value: Text, longest: int = _LONGEST_NAME) -> Text:
+    if value is not None and len(value.encode()) > longest:
+        raise UnreadableEvent(f"{len(value.encode())} bytes of {ENVELOPE} are no name of ours")
+    return value
 
 
 def _kind(event: str) -> ChangeKind:
@@ -276,12 +332,8 @@ def _upload(envelope: Mapping[str, Any]) -> Upload | None:
     started = stored.get("started") if isinstance(stored, dict) else None
     if not isinstance(started, int | float) or not 0 <= started < _END_OF_TIME:
         raise UnreadableEvent(f"{ENVELOPE}.upload.started is not a time")
-    return Upload(
-        text_at(envelope, "upload", "id"),
-        text_at(envelope, "upload", "nonce"),
-        float(started),
-        tagged=stored.get("tagged") is True,
-    )
+    upload_id, nonce = (_short(text_at(envelope, "upload", name)) for name in ("id", "nonce"))
+    return Upload(upload_id, nonce, float(started), tagged=stored.get("tagged") is True)
 
 
 def build_record(

@@ -1,7 +1,7 @@
 """What an operator is told about the versions of one key: the ledger's rows, and what they leave open."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -97,10 +97,12 @@ def aggregate(states: Iterable[State]) -> State:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the ledger knows of a key at one destination."""
+    """What the ledger knows of a key at one destination. ``kept_out`` are the versions that it knows to be
+    kept out of it, where the place is another source key's."""
 
     head: Head | None
     rows: Mapping[str, Row]
+    kept_out: Mapping[str, Row] = field(default_factory=dict)
 
     def told(self, destination: str, version_id: str) -> AtDestination | None:
         """What the ledger says of a version; None if it says nothing."""
@@ -118,6 +120,21 @@ class History:
                 attempts=row.attempts if row else 0,
             )
         return None
+
+    def of_another_key(self, destination: str, version_id: str, rule: Rule, head: Head) -> AtDestination:
+        """The place is another source key's, as its ``head`` says."""
+        row = self.kept_out.get(version_id)
+        if row is not None:
+            return _from_row(destination, row)
+        if head.is_vacant(self.rows, 0):
+            return awaited(destination, rule)
+        return AtDestination(
+            destination,
+            State.FAILED,
+            rule=rule.id,
+            reason=Reason.KEY_CONFLICT,
+            detail=f"the key at the destination belongs to {head.source}",
+        )
 
     def known(self) -> Mapping[str, tuple[Kind, OrderFacts]]:
         """Of every version: its kind, and what orders it."""
@@ -160,12 +177,6 @@ def _detail(row: Row) -> str | None:
     if row.purged and (row.live or row.blocked):
         told.append(_PURGED)
     return "; ".join(filter(None, told)) or None
-
-
-def of_another_key(destination: str, rule: Rule, owner: str) -> AtDestination:
-    """The destination key belongs to another source key: what is parked has no row."""
-    detail = f"the key at the destination belongs to {owner}"
-    return AtDestination(destination, State.FAILED, rule=rule.id, reason=Reason.KEY_CONFLICT, detail=detail)
 
 
 def awaited(destination: str, rule: Rule) -> AtDestination:

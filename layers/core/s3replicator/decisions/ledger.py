@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from s3replicator.decisions.events import ChangeKind, Upload
+from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.versions import Kind, VersionRef
 
 #: Rows kept in the head itself. Two keep it under 1 KB, which is what one write unit pays for.
@@ -194,6 +195,15 @@ class Row:
         """Whether what its replica holds is known to be the version's."""
         return self.kind is Kind.MARKER or self.proven or not self.doubt
 
+    @property
+    def claims_nothing(self) -> bool:
+        """True if nothing of the version is at the destination, and nobody will bring it there: it is gone at
+        the source, or no rule selects it for this place any more."""
+        ended = self.status is Status.TOMBSTONE and not self.open
+        unwanted = self.status is Status.NOT_ELIGIBLE and self.reason == Reason.RULE_GONE
+        here = self.live or self.left or self.blocked or self.upload
+        return (ended or unwanted) and not here and self.due is None
+
     def ids(self) -> Iterator[str]:
         if self.replica is not None:
             yield self.replica
@@ -210,7 +220,8 @@ class Head:
     ``generation`` counts the leases: rows that have spilled carry the one they were written under, so
     that nobody who has lost the lease without knowing it overwrites what a later holder wrote. ``heard`` is
     what has changed about versions that have no row, the newest last: it makes nothing wanted, and is owed to
-    a version that comes.
+    a version that comes. ``stray`` are ids that a former source key of this place knew as perhaps not ours:
+    they are never removed.
     """
 
     source: str
@@ -222,6 +233,22 @@ class Head:
     top: tuple[str, OrderFacts] | None = None
     generation: int = 0
     heard: Mapping[str, frozenset[ChangeKind]] = field(default_factory=dict)
+    stray: tuple[str, ...] = ()
+
+    def is_of(self, source: str) -> bool:
+        """Whether it tells of this key at the source: nobody acts on the head of another one."""
+        return self.source == source
+
+    def is_vacant(self, rows: Mapping[str, Row], now: float) -> bool:
+        """Whether another source key may take the place over. ``rows`` are all of this one's, those that have
+        spilled included."""
+        held = self.lease is not None and self.lease.expires >= now
+        return self.clean and not held and all(row.claims_nothing for row in rows.values())
+
+    def taken_over(self, source: str, rows: Mapping[str, Row]) -> "Head":
+        """The head of another source key in its place; ``rows`` as for ``is_vacant``."""
+        stray = dict.fromkeys([*self.stray, *(one for row in rows.values() for one in row.stray)])
+        return Head(source, generation=self.generation, stray=tuple(stray))
 
     @property
     def clean(self) -> bool:

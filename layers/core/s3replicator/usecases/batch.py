@@ -21,6 +21,7 @@ from s3replicator.decisions.versions import NULL
 from s3replicator.ports import Configurations, LeaseLost
 from s3replicator.usecases.endings import busy, failed_row, park, park_as_it_came
 from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.envelopes import Envelopes
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.null_changes import or_ended
 from s3replicator.usecases.replica_changes import ReplicaChanges
@@ -79,6 +80,7 @@ class Batch:
         self._lane = lane
         self._peers = peers
         self._router = Router(engine.source)
+        self._envelopes = Envelopes(engine)
         self._replica_changes = ReplicaChanges(engine)
 
     def process(self, messages: Sequence[Message], deadline: float) -> BatchResult:
@@ -140,7 +142,9 @@ class Batch:
             for change in changes:
                 tally.of_change(change, _deferred(change, failure.reason, failure.detail))
             return
-        groups: dict[LedgerKey, list[Work]] = defaultdict(list)
+        # The lease of a place serialises it, and is asked for on behalf of one source key: other keys that
+        # come to the place follow, one after the other, as they would only find it held.
+        places: dict[LedgerKey, dict[str, list[Work]]] = defaultdict(lambda: defaultdict(list))
         routed = self._engine.parallel.map(
             lambda change: self._route(change, configuration, deadline), changes
         )
@@ -153,25 +157,40 @@ class Batch:
                     continue
                 # A null version has got the name of what is there now.
                 tally.messages[work.change] |= tally.messages[change]
-                groups[work.key].append(work)
+                places[work.key][work.source_key].append(work)
         results = self._engine.parallel.map(
-            lambda works: self._run(sorted(works, key=_age), configuration, deadline), groups.values()
+            lambda groups: self._run_place(list(groups.values()), configuration, deadline), places.values()
         )
-        for group in results:
-            for work, outcome in group:
+        for place in results:
+            for work, outcome in place:
                 tally.of_change(work.change, outcome)
+
+    def _run_place(
+        self, groups: Sequence[Sequence[Work]], configuration: Configuration, deadline: float
+    ) -> list[tuple[Work, Outcome]]:
+        return [
+            done for works in groups for done in self._run(sorted(works, key=_age), configuration, deadline)
+        ]
 
     def _route(
         self, change: Change, configuration: Configuration, deadline: float
     ) -> Sequence[Work | Outcome]:
         try:
+            change = self._envelopes.proven(change, configuration)
             followed = self._replica_changes.follow(change, configuration, deadline)
             if followed is not None:
                 return [followed]
-            works = [self._within_stack(work) for work in self._router.route(change, configuration)]
+            routed = self._router.route(change, configuration)
+            wanted = self._envelopes.without_unknown(routed)
+            if routed and not wanted:
+                return [_about(change, Result.NOT_SELECTED, Reason.RULE_GONE)]
+            works = [self._within_stack(work) for work in wanted]
             return or_ended(self._engine, change, works, configuration)
         except RetryableError as failure:
             return [_deferred(change, failure.reason, failure.detail)]
+        except ReplicationError as failure:
+            # The ledger takes no such name, now or later.
+            return [park_as_it_came(self._engine, {"Records": [change.record]}, failure)]
         # One change's surprise must not give back the messages of all others.
         except Exception:
             return [_deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))]
@@ -237,12 +256,13 @@ def _is_unversioned(change: Change) -> bool:
     return written and change.version_id == NULL and change.destination is None
 
 
-def _about(change: Change, result: Result) -> Outcome:
+def _about(change: Change, result: Result, reason: Reason | None = None) -> Outcome:
     return Outcome(
         result,
         key=change.key,
         version_id=change.version_id,
         destination=change.destination,
+        reason=reason,
     )
 
 

@@ -17,14 +17,16 @@ from s3replicator.decisions.settling import Sides, reopened
 from s3replicator.decisions.versions import NULL, Kind, ListedVersion, VersionRef
 from s3replicator.ports import Configurations, Conflict, LeaseLost
 from s3replicator.usecases.absence import confirmed
+from s3replicator.usecases.conflicts import conflict, remember
 from s3replicator.usecases.endings import to_large_lane, under_way
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, lease_key
-from s3replicator.usecases.pass_state import conflict, park_recorded
+from s3replicator.usecases.pass_state import park_recorded
 from s3replicator.usecases.recall import recall
 from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.settling import Settlement, Unfinished
+from s3replicator.usecases.work import Work
 
 _TRIED_AGAIN: Final = frozenset({Status.PENDING, Status.FAILED, Status.NOT_ELIGIBLE})
 
@@ -93,7 +95,7 @@ class ByHand:
 
     def _is_known(self, request: Request, key: LedgerKey) -> bool:
         head = self.engine.ledger.head(key)
-        return head is not None and head.source == source_name(VersionRef(request.bucket, request.key, ""))
+        return head is not None and head.is_of(source_name(VersionRef(request.bucket, request.key, "")))
 
     def recall(self, bucket: str, key: str, deadline: float) -> bool:
         """Recognise replicas that the ledger does not know, and open again what it calls gone and the source
@@ -102,7 +104,10 @@ class ByHand:
         for ledger_key in places(configuration, key):
             try:
                 source = source_name(VersionRef(bucket, key, ""))
-                _, leased = lease_key(self.engine, ledger_key, source, deadline)
+                answer, leased = lease_key(self.engine, ledger_key, source, deadline)
+                if isinstance(answer, Conflict):
+                    # Nothing there is of this key, however often it is looked at.
+                    continue
                 if leased is None:
                     return False
                 if not leased.in_doubt:
@@ -135,7 +140,8 @@ class ByHand:
         source = source_name(VersionRef(request.bucket, request.key, ""))
         answer, leased = lease_key(self.engine, key, source, deadline)
         if isinstance(answer, Conflict):
-            raise conflict(answer.source)
+            self._review(request, key, answer.source, configuration, deadline)
+            raise conflict(answer.source, source)
         if leased is None:
             report.busy.append(key.destination)
         else:
@@ -237,12 +243,43 @@ class ByHand:
         if listed.kind is Kind.MARKER and self.peers:
             # Nothing in a delete marker says who wrote it: it may be a peer's own replica.
             return
+        for work in self._wanted(listed, leased.head.source, leased.key, configuration):
+            settlement.ask(work)
+
+    def _wanted(
+        self, listed: ListedVersion, source: str, key: LedgerKey, configuration: Configuration
+    ) -> list[Work]:
+        """What the rules ask for of a version that has no row at this place."""
         fresh = Row(kind=listed.kind, status=Status.PENDING, order=facts_of(listed))
-        change = letters.change_of(leased.head.source, listed.version_id, fresh, leased.key)
+        change = letters.change_of(source, listed.version_id, fresh, key)
         works = Router(self.engine.source).route(replace(change, destination=None), configuration)
-        for work in works:
-            if work.key == leased.key:
-                settlement.ask(work)
+        return [work for work in works if work.key == key]
+
+    def _review(
+        self,
+        request: Request,
+        key: LedgerKey,
+        owner: str,
+        configuration: Configuration,
+        deadline: float,
+    ) -> None:
+        """The place is another source key's: what is kept out of it is said to be, if there is time."""
+        source = source_name(VersionRef(request.bucket, request.key, ""))
+        known = self.engine.ledger.conflicts(key, source)
+        listed = {one.version_id: one for one in self.engine.source.versions(request.bucket, request.key)}
+        for version_id in known.keys() - listed.keys():
+            self.engine.ledger.close_conflict(key, source, version_id)
+        for version in listed.values():
+            if not self.engine.may_publish(deadline):
+                return
+            if version.kind is Kind.MARKER and self.peers:
+                continue
+            works = self._wanted(version, source, key, configuration)
+            if version.version_id not in known:
+                for work in works:
+                    remember(self.engine, work, owner)
+            elif not works:
+                self.engine.ledger.close_conflict(key, source, version.version_id)
 
     def _compare(self, source_key: str, leased: LeasedKey, deadline: float) -> list[Outcome]:
         """What could not be compared, or not be put right."""

@@ -142,7 +142,7 @@ class Examiner:
             source = source_name(VersionRef(self.terms.source_bucket, one.key, ""))
             found = {placement: heads.get(placement.place(one.key)) for placement in one.replicas}
             # The place may belong to another key, which whoever works on this one will find out.
-            ours = {p: head if head and head.source == source else None for p, head in found.items()}
+            ours = {p: head if head and head.is_of(source) else None for p, head in found.items()}
             line = self._line(one, ours)
             if line is not None:
                 self._add(line)
@@ -171,7 +171,7 @@ class Examiner:
     def _rows(self, place: LedgerKey, head: Head | None) -> Mapping[str, Row]:
         if head is None:
             return {}
-        spilled = self.terms.ledger.spilled(place) if head.spilled else {}
+        spilled = self.terms.ledger.spilled(place, head.source) if head.spilled else {}
         return {**spilled, **head.rows}
 
     def _to_replicate(

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from s3replicator.decisions.configuration import Rule
-from s3replicator.decisions.failures import NotEligible, SourceGone
+from s3replicator.decisions.explanation import AtBucket
+from s3replicator.decisions.failures import NotEligible, Reason, SourceGone
+from s3replicator.decisions.ledger import LedgerKey, source_name
 from s3replicator.decisions.rules import Facts, needs_tags
 from s3replicator.decisions.versions import (
     Kind,
@@ -17,7 +19,7 @@ from s3replicator.decisions.versions import (
     VersionRef,
     id_for_s3,
 )
-from s3replicator.ports import Source
+from s3replicator.ports import Ledger, Source
 
 #: By bucket, rules that may have something to ask.
 Asking = Mapping[str, Iterable[Rule]]
@@ -55,6 +57,20 @@ class Subject:
     facts: Facts
     problem: str | None = None
     imagined: bool = False
+
+
+def with_owners(ledger: Ledger, ref: VersionRef, told: Iterable[AtBucket]) -> list[AtBucket]:
+    """What the rules say, and where the place that they give the replica is another source key's."""
+    return [replace(at, problem=at.problem or _owner(ledger, ref, at)) for at in told]
+
+
+def _owner(ledger: Ledger, ref: VersionRef, at: AtBucket) -> str | None:
+    if at.rule is None or at.replica_key is None:
+        return None
+    head = ledger.head(LedgerKey(at.bucket, at.replica_key))
+    if head is None or head.is_of(source_name(ref)) or head.is_vacant(head.rows, 0):
+        return None
+    return f"{Reason.KEY_CONFLICT}: the key at the destination belongs to {head.source}"
 
 
 def imagine(ref: VersionRef, given: Imagined) -> Subject:

@@ -12,7 +12,6 @@ from s3replicator.decisions.inspection import (
     State,
     VersionReport,
     awaited,
-    of_another_key,
     with_unlisted,
 )
 from s3replicator.decisions.ledger import LedgerKey, source_name
@@ -43,7 +42,8 @@ class Inspection:
         names = list(dict.fromkeys([*destinations, *rules]))
         # Where rules put replicas, and where they are if no rule ever gave them another key.
         keys = list(dict.fromkeys([*places(configuration, key), *(LedgerKey(name, key) for name in names)]))
-        found = self.parallel.map(lambda place: History(*self.ledger.history(place)), keys)
+        source = source_name(VersionRef(bucket, key, ""))
+        found = self.parallel.map(lambda place: self._history(place, source), keys)
         histories = dict(zip(keys, found, strict=True))
         listed = self.source.versions(bucket, key)
         judge = _Judge(self.source, bucket, key, listed, rules=rules, histories=histories)
@@ -62,6 +62,11 @@ class Inspection:
 
         merged = with_unlisted(listed, (history for history in histories.values() if judge.owns(history)))
         return self.parallel.map(report, (v for v in merged if only is None or _is_called(v[0], only)))
+
+    def _history(self, place: LedgerKey, source: str) -> History:
+        head, rows = self.ledger.history(place)
+        is_another_s = head is not None and not head.is_of(source)
+        return History(head, rows, self.ledger.conflicts(place, source) if is_another_s else {})
 
 
 def _is_called(version: ListedVersion, name: str) -> bool:
@@ -93,7 +98,7 @@ class _Judge:
 
     def owns(self, history: History) -> bool:
         """False if the key at the destination belongs to another source key."""
-        return history.head is None or history.head.source == source_name(self._ref(""))
+        return history.head is None or history.head.is_of(source_name(self._ref("")))
 
     def told(self, version: ListedVersion, is_listed: bool, destination: str) -> AtDestination:
         recorded = self._recorded(version, destination)
@@ -110,7 +115,7 @@ class _Judge:
         place = LedgerKey(destination, rule.transform.of(self._key))
         history = self._histories[place]
         if history.head is not None and not self.owns(history):
-            at = of_another_key(destination, rule, history.head.source)
+            at = history.of_another_key(destination, version.version_id, rule, history.head)
         else:
             at = awaited(destination, rule)
         return replace(at, replica_key=place.other_than(self._key))

@@ -6,7 +6,7 @@ what the ledger calls COMPLETED is not copied again.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError
 from s3replicator.decisions.job import InvalidJob, Job, JobKind, parse_job
 from s3replicator.decisions.job_report import Task, TaskStatus, ended, lines_of, tasks_of
-from s3replicator.decisions.ledger import LedgerKey, Status, source_name
+from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.selection import Line, keys_of, select, standing
@@ -216,7 +216,7 @@ class JobBatch:
     ) -> list[ListedVersion]:
         """A key of many versions takes several calls, and another worker may have held it: what is done by
         now is told of, and need not be looked at again."""
-        known = {place: self.engine.ledger.history(place)[1] for place in places(configuration, key)}
+        known = {place: self._rows(key, place) for place in places(configuration, key)}
         unfinished = []
         for version in versions:
             name = version.version_id
@@ -229,6 +229,12 @@ class JobBatch:
                 if row is not None and standing(row) not in job.standings
             )
         return unfinished
+
+    def _rows(self, key: str, place: LedgerKey) -> Mapping[str, Row]:
+        """What the ledger says of this key's versions at a place: nothing, if it is another key's."""
+        source = source_name(VersionRef(self.source_bucket, key, ""))
+        head, rows = self.engine.ledger.history(place)
+        return rows if head is not None and head.is_of(source) else {}
 
     def _versions(
         self, job: Job, line: Line, configuration: Configuration

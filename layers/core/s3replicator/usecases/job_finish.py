@@ -19,6 +19,8 @@ from s3replicator.decisions.job_report import (
     report_manifest,
     tasks_of,
 )
+from s3replicator.decisions.ledger import source_name
+from s3replicator.decisions.versions import VersionRef
 from s3replicator.ports import Clock, JobStore, Ledger, Parallel
 
 #: How often what is under way is looked at before the report is made without it: about six hours.
@@ -89,9 +91,11 @@ class JobFinish:
     def _as_it_is(self, task: Task) -> Task:
         if task.version is None:
             return task
+        source = source_name(VersionRef(self.source_bucket, task.key, ""))
         if task.finding is not None:
-            return ended_finding(task, self.ledger.history(task.place)[1])
-        row = self.ledger.peek(task.place, task.version)
+            head, rows = self.ledger.history(task.place)
+            return ended_finding(task, rows if head is not None and head.is_of(source) else {})
+        row = self.ledger.peek(task.place, source, task.version)
         return task if row is None else ended(task, row)
 
     # -- the report

@@ -14,10 +14,11 @@ from s3replicator.decisions.ledger import Status
 from s3replicator.decisions.order import Place
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.ports import Conflict, Duplicate, Granted, Held
-from s3replicator.usecases.endings import busy, failed_row, park
+from s3replicator.usecases.conflicts import keep_out
+from s3replicator.usecases.endings import busy
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, adopt, take_lease
-from s3replicator.usecases.pass_state import RESULTS, PassState, WorkOutcome, conflict
+from s3replicator.usecases.pass_state import RESULTS, PassState, WorkOutcome
 from s3replicator.usecases.settle_pass import settle
 from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
@@ -34,7 +35,7 @@ class KeyPass:
         self._settles = settles
 
     def run(self, works: Sequence[Work], configuration: Configuration, deadline: float) -> list[WorkOutcome]:
-        """``works`` are changes of one key at one destination, oldest first; ``deadline`` is when this
+        """``works`` are changes of one source key at one place, oldest first; ``deadline`` is when this
         worker's time is up.
 
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written: then nothing may be
@@ -47,11 +48,12 @@ class KeyPass:
             match answer:
                 case Duplicate(row):
                     discard_upload(self._engine, work)
+                    self._close_conflict(work)
                     done.append((work, work.outcome(RESULTS[row.status], row, reason=row.status)))
                 case Held():
                     return done + [(later, busy(later)) for later in rest]
-                case Conflict(source):
-                    return done + [(later, self._park_conflict(later, source)) for later in rest]
+                case Conflict(owner):
+                    return done + [(later, self._keep_out(later, owner)) for later in rest]
                 case Granted():
                     assert leased is not None
                     state = PassState(self._engine, leased, configuration, deadline, rest)
@@ -145,6 +147,12 @@ class KeyPass:
         else:
             state.replicated(work)
 
-    def _park_conflict(self, work: Work, source: str) -> Outcome:
-        """The head is another key's, so there is no row: the parked message alone says so."""
-        return park(self._engine, work, failed_row(self._engine, work, None, conflict(source)))
+    def _keep_out(self, work: Work, owner: str) -> Outcome:
+        outcome = keep_out(self._engine, work, owner)
+        discard_upload(self._engine, work)
+        return outcome
+
+    def _close_conflict(self, work: Work) -> None:
+        """Whoever gave the version its row may have died before that."""
+        if work.change.kept_out:
+            self._engine.ledger.close_conflict(work.key, work.source_key, work.version_id)

@@ -19,9 +19,9 @@ from s3replicator.decisions.failures import (
     SourceGone,
     blamed,
 )
-from s3replicator.decisions.ledger import Row
+from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.outcome import Outcome, Result
-from s3replicator.decisions.plan import Part, plan_copy
+from s3replicator.decisions.plan import Part, is_large, plan_copy
 from s3replicator.decisions.replica import check_eligible, upload_request
 from s3replicator.decisions.versions import SourceObject, Tag
 from s3replicator.ports import Conflict, CopiedPart, DestinationBucket, Duplicate, Granted, Held
@@ -57,7 +57,7 @@ class LargeCopy:
 
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
         """
-        known = self._engine.ledger.peek(work.key, work.version_id)
+        known = self._engine.ledger.peek(work.key, work.source_key, work.version_id)
         late = self._lateness(work, known)
         if late:
             work = replace(work, change=replace(work.change, missed=True))
@@ -74,8 +74,13 @@ class LargeCopy:
         return (of_late(work.change, work.destination, work.rule),)
 
     def _go_on(self, work: Work, known: Row | None, configuration: Configuration, deadline: float) -> Outcome:
-        if work.change.prepare and known is not None:
-            work = self._to_be_copied_again(work, known)
+        if known is not None and known.status is Status.FAILED and known.reason == Reason.KEY_CONFLICT:
+            # Before so much is copied: does the place still belong to another source key?
+            return self._without_copying(work, configuration, deadline)
+        if work.change.prepare:
+            work = self._as_asked_for(work, known)
+            if not (work.large or work.failure):
+                return self._without_copying(work, configuration, deadline)
         if work.change.prepare and isinstance(work.failure, SourceGone | NotEligible):
             # Whoever settles the key decides what is to be copied instead.
             discard_upload(self._engine, work)
@@ -125,6 +130,15 @@ class LargeCopy:
 
     # -- without a lease
 
+    def _as_asked_for(self, work: Work, known: Row | None) -> Work:
+        """Uploads are prepared for versions that wait for them, and are large: the ledger says which."""
+        if known is None:
+            return replace(work, change=replace(work.change, prepare=False, replica=None))
+        work = self._to_be_copied_again(work, known)
+        if work.failure is not None or work.large:
+            return work
+        return replace(work, change=replace(work.change, prepare=False, replica=None))
+
     def _to_be_copied_again(self, work: Work, known: Row) -> Work:
         """The source version may be gone: then our own replica is copied."""
         replica = work.change.replica
@@ -134,7 +148,9 @@ class LargeCopy:
             found = self._engine.destination(work.destination).head(work.key.key, replica)
         except ReplicationError as failure:
             return replace(work, failure=failure)
-        return replace(work, source=found, failure=None, again=known) if found else work
+        if found is None or not is_large(found.size):
+            return work
+        return replace(work, source=found, failure=None, again=known)
 
     def _prepare(self, work: Work, deadline: float) -> tuple[Work, _Prepared]:
         """Start the upload, or go on with the one the change carries, and copy the parts it lacks."""

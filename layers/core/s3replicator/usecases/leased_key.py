@@ -6,13 +6,20 @@ intent before, and accounted for after.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import ChangeKind, Upload
-from s3replicator.decisions.failures import AmbiguousWrite, Reason, ReplicationError, SourceGone, blamed
+from s3replicator.decisions.failures import (
+    AmbiguousWrite,
+    Reason,
+    ReplicationError,
+    RetryableError,
+    SourceGone,
+    blamed,
+)
 from s3replicator.decisions.ledger import (
     Head,
     Intent,
@@ -20,7 +27,6 @@ from s3replicator.decisions.ledger import (
     LedgerKey,
     Row,
     Status,
-    source_name,
     source_ref,
 )
 from s3replicator.decisions.order import Place, place_by_list, place_by_sequencer
@@ -29,7 +35,7 @@ from s3replicator.decisions.rules import contenders_at
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.stamp import Stamp, place_of
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
-from s3replicator.ports import DestinationBucket, Granted, LeaseAnswer
+from s3replicator.ports import Conflict, DestinationBucket, Granted, LeaseAnswer
 from s3replicator.usecases.absence import judged
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.uploads import abort_upload
@@ -44,15 +50,28 @@ SKEW: Final = 6.0
 _MOST_SKEW: Final = 901.0
 
 
+class NotOurs(Exception):
+    """A head, or a work, is of another source key than the lease that was asked for."""
+
+
 class LeasedKey:
-    """A held lease.
+    """A held lease on behalf of one key at the source, ``source``: there is none on the head of another.
 
     ``announced`` is our own intent, while the head carries it and nothing has been published for it.
     """
 
     def __init__(
-        self, engine: Engine, key: LedgerKey, token: str, head: Head, announced: Intent | None
+        self,
+        engine: Engine,
+        key: LedgerKey,
+        source: str,
+        token: str,
+        head: Head,
+        *,
+        announced: Intent | None,
     ) -> None:
+        if not head.is_of(source):
+            raise NotOurs(f"{key} belongs to {head.source}, not to {source}")
         self._engine = engine
         self.key = key
         self._token = token
@@ -62,6 +81,13 @@ class LeasedKey:
         self._fetched: dict[str, Row | None] = {}
         self._fetched_all = False
         self._source_list: Sequence[ListedVersion] | None = None
+        #: Versions whose conflicts are over as soon as the ledger says what has become of them.
+        self._let_in: set[str] = set()
+
+    def check(self, work: Work) -> None:
+        """Raises ``NotOurs``: one head never holds the rows of two source keys."""
+        if work.key != self.key or not self.head.is_of(work.source_key):
+            raise NotOurs(f"{work.source_key} at {work.key} under the lease of {self.head.source}")
 
     @property
     def bucket(self) -> DestinationBucket:
@@ -79,13 +105,14 @@ class LeasedKey:
         if row is not None or not self.head.spilled:
             return row
         if version_id not in self._fetched and not self._fetched_all:
-            self._fetched[version_id] = self._engine.ledger.row(self.key, version_id)
+            self._fetched[version_id] = self._engine.ledger.row(self.key, self.head.source, version_id)
         return self._fetched.get(version_id)
 
     def rows(self) -> dict[str, Row]:
         """Every row of the key; one query at most."""
         if self.head.spilled and not self._fetched_all:
-            self._fetched = {**self._engine.ledger.spilled(self.key), **self._fetched}
+            spilled = self._engine.ledger.spilled(self.key, self.head.source)
+            self._fetched = {**spilled, **self._fetched}
             self._fetched_all = True
         spilled = {vid: row for vid, row in self._fetched.items() if row is not None}
         return {**spilled, **self.head.rows}
@@ -95,10 +122,21 @@ class LeasedKey:
         self.head = self.head.with_row(version_id, row)
         return self.head.rows[version_id]
 
+    def let_in(self) -> None:
+        """Versions that were kept out while the place was another source key's get rows, which are due."""
+        for version_id, row in self._engine.ledger.conflicts(self.key, self.head.source).items():
+            if self.row(version_id) is None:
+                due = self._engine.clock.now()
+                self.set_row(version_id, replace(row, status=Status.PENDING, attempts=0, due=due))
+            self._let_in.add(version_id)
+
     def hear(self, work: Work) -> None:
         """Of a change to follow: from now on the row says so, and its message need not. Without a row the
         head does, if a rule selects the version: its creation event may come later, or a job."""
+        self.check(work)
         kind, version_id = work.change.kind, work.version_id
+        if work.change.kept_out:
+            self._let_in.add(version_id)
         if not work.change.follows:
             return
         row = self.row(version_id)
@@ -170,6 +208,7 @@ class LeasedKey:
     def announce(self, work: Work, upload: Upload | None = None) -> Intent:
         """Say what is about to be published; one write, unless the lease said so already. The nonce of an
         ``upload`` has been in its stamp since it was created."""
+        self.check(work)
         assert not self.in_doubt, "an intent is never overwritten before it is resolved"
         intent = self._announced
         if intent is None or intent.version_id != work.version_id or upload is not None:
@@ -197,6 +236,10 @@ class LeasedKey:
     def release(self) -> None:
         """Record what has changed and give the lease up, in one write."""
         self._put(replace(self.head, lease=None))
+        # One that cannot be closed stays open, for an operator to retry.
+        with suppress(RetryableError):
+            for version_id in self._let_in:
+                self._engine.ledger.close_conflict(self.key, self.head.source, version_id)
 
     def _put(self, head: Head) -> None:
         small, out = head.spill()
@@ -392,7 +435,8 @@ class LeasedKey:
         return Stamp.read(replica.metadata) if replica else None
 
     def _known_ids(self) -> set[str]:
-        return {version_id for row in self.rows().values() for version_id in row.ids()}
+        known = {version_id for row in self.rows().values() for version_id in row.ids()}
+        return known | set(self.head.stray)
 
 
 def _is_tagged(row: Row | None, intent: Intent) -> bool:
@@ -427,9 +471,13 @@ def take_lease(
     creates = work.change.kind in (ChangeKind.CREATED, ChangeKind.MARKED)
     if intent is None and creates and work.publishable and not work.large and not work.change.prepare:
         intent = work.intent(engine.dice.token(), engine.clock.now())
-    source = source_name(work.change.ref)
     return lease_key(
-        engine, work.key, source, deadline, version_id=work.version_id if creates else None, intent=intent
+        engine,
+        work.key,
+        work.source_key,
+        deadline,
+        version_id=work.version_id if creates else None,
+        intent=intent,
     )
 
 
@@ -442,13 +490,37 @@ def lease_key(
     version_id: str | None = None,
     intent: Intent | None = None,
 ) -> tuple[LeaseAnswer, LeasedKey | None]:
-    """Ask for the lease of a key; with a ``version_id``, unless that version is settled."""
+    """Ask for the lease of a key; with a ``version_id``, unless that version is settled. A place that another
+    source key has, and nothing of it is left there, is taken over."""
     lease = Lease(engine.dice.token(), deadline + engine.timing.grace)
     now = engine.clock.now()
     answer = engine.ledger.lease(key, source, version_id, lease=lease, intent=intent, now=now)
+    taken_over = isinstance(answer, Conflict)
+    if isinstance(answer, Conflict):
+        answer = _take_over(engine, key, source, answer, lease=lease, intent=intent)
     if not isinstance(answer, Granted):
         return answer, None
-    return answer, LeasedKey(engine, key, lease.token, answer.head, intent)
+    leased = LeasedKey(engine, key, source, lease.token, answer.head, announced=intent)
+    if taken_over:
+        leased.let_in()
+    return answer, leased
+
+
+def _take_over(
+    engine: Engine, key: LedgerKey, source: str, found: Conflict, *, lease: Lease, intent: Intent | None
+) -> LeaseAnswer:
+    """The lease of a place that was another source key's, if that claims nothing any more."""
+    head, now = found.head, engine.clock.now()
+    if head is None or not head.is_vacant(head.rows, now):
+        return found
+    spilled = engine.ledger.spilled(key, head.source) if head.spilled else {}
+    rows = {**spilled, **head.rows}
+    # What has spilled stays where it is: nothing that is open may be left there.
+    if not head.is_vacant(rows, now) or any(row.open for row in spilled.values()):
+        return found
+    return engine.ledger.take_over(
+        key, head, head.taken_over(source, rows), lease=lease, intent=intent, now=now
+    )
 
 
 def adopt(leased: LeasedKey, work: Work, found: Row) -> Row:

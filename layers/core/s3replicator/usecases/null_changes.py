@@ -10,7 +10,6 @@ from dataclasses import replace
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Change
 from s3replicator.decisions.failures import NotEligible, RetryableError, SourceGone
-from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.versions import NULL
@@ -36,7 +35,7 @@ def or_ended(
             Work(replace(change, replica_key=place.other_than(change.key)), place.destination, None)
             for place in places(configuration, change.key)
         ]
-    return [work.only_settling() for work in unselected if _is_interrupted(engine, work.key)]
+    return [work.only_settling() for work in unselected if _is_interrupted(engine, work)]
 
 
 def _end(engine: Engine, work: Work) -> Work | Outcome:
@@ -46,13 +45,13 @@ def _end(engine: Engine, work: Work) -> Work | Outcome:
         case RetryableError() as failure:
             return deferred(work, failure)
         case SourceGone():
-            return work.only_settling() if _is_interrupted(engine, work.key) else work.outcome(Result.GONE)
+            return work.only_settling() if _is_interrupted(engine, work) else work.outcome(Result.GONE)
         case NotEligible() as failure:
             return work.outcome(Result.NOT_SELECTED, reason=failure.reason)
         case failure:
             return park(engine, work, failed_row(engine, work, None, failure))
 
 
-def _is_interrupted(engine: Engine, key: LedgerKey) -> bool:
-    head = engine.ledger.head(key)
-    return head is not None and not head.clean
+def _is_interrupted(engine: Engine, work: Work) -> bool:
+    head = engine.ledger.head(work.key)
+    return head is not None and head.is_of(work.source_key) and not head.clean

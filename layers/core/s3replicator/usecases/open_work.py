@@ -66,11 +66,14 @@ class OpenWork:
         return destinations.index(destination)
 
     def _is_outdated(self, item: DueItem) -> bool:
-        """A row that has spilled, of which the head has a newer one."""
+        """A row that has spilled, of which the head has a newer one, or which is of a source key that had the
+        place before."""
         if not item.spilled:
             return False
         head = self.ledger.head(item.key)
-        return head is not None and not head.rows.keys().isdisjoint(item.rows)
+        if head is None:
+            return False
+        return not head.is_of(item.source) or not head.rows.keys().isdisjoint(item.rows)
 
     def retry(self, rows: Iterable[OpenRow], rate: float, sent: Callable[[OpenRow], object]) -> None:
         """Send the events of versions to the function that settles, at most ``rate`` a second. ``sent`` hears

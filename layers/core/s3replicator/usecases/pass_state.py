@@ -13,7 +13,6 @@ from s3replicator.decisions.failures import (
     ReplicationError,
     RetryableError,
     SourceGone,
-    TerminalError,
 )
 from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.outcome import Outcome, Result
@@ -235,7 +234,3 @@ def _is_final_word(row: Row | None) -> bool:
 def _send(engine: Engine, work: Work, outcome: Outcome) -> Outcome:
     large = outcome.result is Result.SENT_TO_LARGE_LANE
     return to_large_lane(engine, work, outcome) if large else hand_over(engine, work, outcome)
-
-
-def conflict(source: str) -> TerminalError:
-    return TerminalError(Reason.KEY_CONFLICT, f"the key at the destination belongs to {source}")

@@ -1,6 +1,7 @@
 """Recognising replicas that the ledger does not know: after it was lost, or a worker's row was."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from s3replicator.decisions.drift import unknown_objects
 from s3replicator.decisions.ledger import LedgerKey, Row, source_ref
@@ -16,6 +17,9 @@ def recall(engine: Engine, leased: LeasedKey, sides: Sides, *, markers: bool) ->
     """Give rows to replicas that say by themselves what they are; the source versions that got one. Takes
     effect with the next write. Raises the failures of reading the destination."""
     rows = leased.rows()
+    # What a former source key of the place knew as perhaps foreign still is.
+    known = [one for one in sides.destination if one.version_id not in leased.head.stray]
+    sides = replace(sides, destination=known)
     recognised = recognise(engine, leased.key, leased.head.source, rows, sides)
     changed = recollect(rows, sides, recognised, markers=markers)
     for vid, row in changed.items():

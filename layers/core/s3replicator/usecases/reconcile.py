@@ -104,13 +104,15 @@ class _Look:
         head, rows = engine.ledger.history(self.key)
         if head is not None and head.lease is not None and head.lease.expires >= engine.clock.now():
             raise KeyBusy
+        another = head is not None and not head.is_of(self._source)
+        if another:
+            # What another source key has there is none of this one's: it has nothing.
+            head, rows = None, {}
         source = engine.source.versions(self.reconciler.source_bucket, self.source_key)
         if head is None and not (source and self.rules):
             return []
-        if head is not None and head.source != self._source and not (source and self.rules):
-            # The replica of another key has this one.
-            return []
-        sides = Sides(source, engine.destination(self.key.destination).versions(self.key.key))
+        destination = engine.destination(self.key.destination)
+        sides = Sides(source, [] if another else destination.versions(self.key.key))
         expected = engine.clock.now() - self.job.grace
         wanted = [
             listed.version_id
@@ -128,7 +130,8 @@ class _Look:
         return found + (self._differences(rows) if self.job.deep else [])
 
     def rows(self) -> Mapping[str, Row]:
-        return self.reconciler.engine.ledger.history(self.key)[1]
+        head, rows = self.reconciler.engine.ledger.history(self.key)
+        return rows if head is not None and head.is_of(self._source) else {}
 
     @property
     def _source(self) -> str:

@@ -20,17 +20,17 @@ from s3replicator.decisions.failures import (
     RetryableError,
     SourceGone,
 )
-from s3replicator.decisions.ledger import LedgerKey, source_name
+from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.replica import has_same_content
 from s3replicator.decisions.rules import Facts, contenders, needs_tags, winner
 from s3replicator.decisions.stamp import Stamp, place_of
 from s3replicator.decisions.versions import SourceObject, is_null
 from s3replicator.ports import Conflict, DestinationBucket, LeaseLost
+from s3replicator.usecases.conflicts import keep_out
 from s3replicator.usecases.endings import busy, deferred, failed_row, park
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import lease_key
-from s3replicator.usecases.pass_state import conflict
 from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.work import Work
 
@@ -86,12 +86,14 @@ class ReplicaChanges:
         other."""
         work, engine = origin.work, self.engine
         try:
-            answer, leased = lease_key(engine, work.key, source_name(work.change.ref), deadline)
+            answer, leased = lease_key(engine, work.key, work.source_key, deadline)
             if isinstance(answer, Conflict):
-                raise conflict(answer.source)
+                return keep_out(engine, work, answer.source)
             if leased is None:
                 return busy(work)
             try:
+                if work.change.kept_out:
+                    engine.ledger.close_conflict(work.key, work.source_key, work.version_id)
                 return work.outcome(self._bring(origin, deadline))
             finally:
                 # A lease that cannot be given up runs out.

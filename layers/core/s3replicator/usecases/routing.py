@@ -37,7 +37,7 @@ class Router:
 
     def route(self, change: Change, configuration: Configuration) -> Sequence[Work]:
         """The work of one change; empty if no rule selects it. Failures to read are part of the work."""
-        if is_of_a_probe(self.source, change):
+        if change.kind is ChangeKind.OTHER or is_of_a_probe(self.source, change):
             return []
         if change.kind is ChangeKind.SETTLE and change.destination is not None:
             return [Work(change, change.destination, None)]
@@ -177,11 +177,11 @@ def _work(
 def _removals(change: Change, configuration: Configuration) -> list[Work]:
     """Where a version may have to be deleted: its tags are gone with it, so every rule counts that could have
     selected it. The ledger knows which one did."""
+    found = places(configuration, change.key)
     if change.destination is not None:
+        found = {key: rules for key, rules in found.items() if key.destination == change.destination}
         here = LedgerKey(change.destination, change.replica_key or change.key)
-        found = {key: rules for key, rules in places(configuration, change.key).items() if key == here}
-    else:
-        found = places(configuration, change.key)
+        found = {here: found[here]} if here in found else found
     deleting = {
         key: [rule for rule in rules if rule.version_deletes is not None] for key, rules in found.items()
     }

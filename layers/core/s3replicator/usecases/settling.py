@@ -151,6 +151,7 @@ class Settlement:
 
     def _bring(self, work: Work) -> None:
         """Two messages may tell of one version: the upload that one of them brings counts."""
+        self.leased.check(work)
         before = self.works.get(work.version_id)
         if before is not None and work.change.upload is None:
             work = work.with_upload(before.change.upload)
@@ -175,6 +176,7 @@ class Settlement:
     def forget(self, work: Work) -> str:
         """Somebody deleted this version at the source: if the rules replicate that, its replica goes.
         Returns the version's name."""
+        self.leased.check(work)
         rows = self.leased.rows()
         vid = self._deleted_null(rows, work.order) if is_null(work.version_id) else work.version_id
         if not self.sides().lists(vid) and vid != NULL:
@@ -437,12 +439,19 @@ class Settlement:
         if work is None:
             change = self._as_told(version_id, row).change
             works = Router(self.engine.source).route(change, self.configuration)
-            [work] = [work for work in works if work.key == self.leased.key]
+            here = (work for work in works if work.key == self.leased.key)
+            work = next(here, None) or self._unwanted(version_id, row, works)
         is_refused = work.failure is not None and not isinstance(work.failure, RetryableError)
         if is_refused and row.live and row.final:
             work = self._from_replica(work, row)
         self.works[version_id] = work
         return work
+
+    def _unwanted(self, version_id: str, row: Row, works: Sequence[Work]) -> Work:
+        """The rules put the version elsewhere by now, or nowhere; or it could not be looked at."""
+        unread = next((work.failure for work in works if work.failure is not None), None)
+        gone = NotEligible(Reason.RULE_GONE, "no enabled rule selects this version for this place any more")
+        return replace(self._as_told(version_id, row), failure=unread or gone)
 
     def _as_told(self, version_id: str, row: Row) -> Work:
         """The version as the ledger knows it."""

@@ -10,7 +10,8 @@ from typing import Final
 from s3replicator.decisions.drift import Drift
 from s3replicator.decisions.failures import ReplicationError
 from s3replicator.decisions.job_report import Task, TaskStatus
-from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.decisions.ledger import LedgerKey, source_name
+from s3replicator.decisions.versions import VersionRef
 from s3replicator.ports import Ledger, OpenUpload
 from s3replicator.usecases.placed_listing import PlacedLister
 
@@ -18,9 +19,11 @@ from s3replicator.usecases.placed_listing import PlacedLister
 _ABANDONED: Final = 86400.0
 
 
-def stray_uploads(ledger: Ledger, lister: PlacedLister, prefix: str, now: float) -> Iterator[Task]:
-    """A task for each upload of more than a day at a key that the ledger knows, and that no row remembers.
-    If they cannot be listed one task says so, and nothing else depends on it."""
+def stray_uploads(
+    ledger: Ledger, lister: PlacedLister, prefix: str, now: float, source_bucket: str
+) -> Iterator[Task]:
+    """A task for each upload of more than a day at a place that the ledger knows as this source key's, and
+    that no row remembers. If they cannot be listed one task says so, and nothing else depends on it."""
     for upload in _listed(lister, prefix):
         if isinstance(upload, ReplicationError):
             yield Task(
@@ -34,7 +37,8 @@ def stray_uploads(ledger: Ledger, lister: PlacedLister, prefix: str, now: float)
             )
             return
         place = lister.placement.place(upload.key)
-        if now - upload.started > _ABANDONED and _is_stray(ledger, place, upload):
+        source = source_name(VersionRef(source_bucket, upload.key, ""))
+        if now - upload.started > _ABANDONED and _is_stray(ledger, place, source, upload):
             begun = datetime.fromtimestamp(upload.started, UTC).isoformat(timespec="seconds")
             yield Task(
                 key=upload.key,
@@ -54,7 +58,7 @@ def _listed(lister: PlacedLister, prefix: str) -> Iterator[OpenUpload | Replicat
         yield failure
 
 
-def _is_stray(ledger: Ledger, place: LedgerKey, upload: OpenUpload) -> bool:
+def _is_stray(ledger: Ledger, place: LedgerKey, source: str, upload: OpenUpload) -> bool:
     head, rows = ledger.history(place)
     remembered = {row.upload.upload_id for row in rows.values() if row.upload is not None}
-    return head is not None and upload.upload_id not in remembered
+    return head is not None and head.is_of(source) and upload.upload_id not in remembered

@@ -96,7 +96,11 @@ class Survey:
 
     def _tell_of_uploads(self, job: Job, there: Sequence[PlacedLister]) -> None:
         now = self.clock.now()
-        found = [task for lister in there for task in stray_uploads(self.ledger, lister, job.prefix, now)]
+        found = [
+            task
+            for lister in there
+            for task in stray_uploads(self.ledger, lister, job.prefix, now, self.source_bucket)
+        ]
         if found:
             self.store.write(f"{job.folder}results/uploads.jsonl", lines_of(found))
 

@@ -61,9 +61,12 @@ class Sweep:
         return len(due)
 
     def _is_outdated(self, item: DueItem) -> bool:
-        """Whoever moved the row out of the head died before the head said so, and others went on."""
+        """Whoever moved the row out of the head died before the head said so, and others went on; or another
+        source key has got the place since."""
         head = self._ledger.head(item.key)
-        return head is not None and not head.rows.keys().isdisjoint(item.rows)
+        if head is None:
+            return False
+        return not head.is_of(item.source) or not head.rows.keys().isdisjoint(item.rows)
 
 
 def _next_look(item: DueItem, now: float) -> float:

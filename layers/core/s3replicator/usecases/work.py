@@ -13,7 +13,7 @@ from s3replicator.decisions.announcements import (
 from s3replicator.decisions.configuration import Rule
 from s3replicator.decisions.events import Change, ChangeKind, Upload
 from s3replicator.decisions.failures import NotEligible, ReplicationError, SourceGone
-from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status
+from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
 from s3replicator.decisions.replica import bears_stamp, foretold_etag
@@ -51,6 +51,11 @@ class Work:
     @property
     def key(self) -> LedgerKey:
         return LedgerKey(self.destination, self.change.replica_key or self.change.key)
+
+    @property
+    def source_key(self) -> str:
+        """Whose head it may be worked on under."""
+        return source_name(self.change.ref)
 
     @property
     def size(self) -> int | None:
