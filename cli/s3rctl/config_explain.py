@@ -23,11 +23,12 @@ from s3rctl.status import check_source
 from s3replicator.adapters.configuration_document import parse
 from s3replicator.decisions.configuration import InvalidConfiguration
 from s3replicator.decisions.explanation import AtBucket, Explained, asked_of, explain
+from s3replicator.decisions.failures import ReplicationError
 from s3replicator.decisions.rules import needs_tags
 from s3replicator.decisions.versions import SourceObject, Tag, VersionRef, id_for_s3
 from s3replicator.operator_wiring import source_in
-from s3replicator.ports import Source
-from s3replicator.usecases.explanation import Asking, Imagined, Subject, Subjects, imagine
+from s3replicator.ports import Ledger, Source
+from s3replicator.usecases.explanation import Asking, Imagined, Subject, Subjects, imagine, with_owners
 
 _DESCRIPTION: Final = """\
 For each destination: which rule decides for the object, under which key its replica would lie, and of every
@@ -38,6 +39,8 @@ The object is looked at, in its newest version or the one that --version-id name
 encryption. What is given on the command line is taken instead, so that it can be asked of an object that is
 not there, too ("and if it had the tag class=public?"). A delete marker has no tags and no size: it is judged
 by those of the version that it hides.
+
+Where the place that a rule in force gives the replica is another key's, that is said, too: the ledger knows.
 
   --file    judges by the rules of a file, without a stack. The source is asked only for what the rules need
             to know and is not given; if nothing is, no AWS is needed, and it is not looked at whether the
@@ -97,6 +100,7 @@ def run(given: argparse.Namespace) -> int:
             configuration = parse(read_file(given.file), bucket)
         except InvalidConfiguration as error:
             return refuse(given, given.file, error)
+        ledger: Ledger | None = None
         destinations: Sequence[str] = ()
         asking = asked_of(configuration, key)
         needed = given.version_id is not None or imagined.lacks(asking)
@@ -107,17 +111,29 @@ def run(given: argparse.Namespace) -> int:
         configuration = operator.configuration().rules(bucket)
         destinations = operator.stack.destinations
         asking = asked_of(configuration, key)
-        source = operator.source()
+        source, ledger = operator.source(), operator.ledger()
     subject = _subject(source, VersionRef(bucket, key, given.version_id or ""), imagined, asking)
     told = explain(
         configuration, subject.version, subject.facts, destinations=destinations, problem=subject.problem
     )
+    if ledger is not None:
+        told = _with_owners(ledger, subject.version.ref, told)
     known = _known(subject, imagined, asking)
     if given.json:
         print_json(_document(subject, known, told))
     else:
         _print(subject, known, told)
     return DONE if any(at.replicated for at in told) else NOT_DONE
+
+
+def _with_owners(ledger: Ledger, ref: VersionRef, told: list[AtBucket]) -> list[AtBucket]:
+    try:
+        return with_owners(ledger, ref, told)
+    except ReplicationError as failure:
+        note(
+            f"whether another key has the place is not known, as the ledger cannot be read: {failure.detail}"
+        )
+        return told
 
 
 def _subject(source: Source | None, ref: VersionRef, imagined: Imagined, asking: Asking) -> Subject:

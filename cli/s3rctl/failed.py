@@ -31,7 +31,7 @@ from s3rctl.common import (
     print_table,
     said_yes,
 )
-from s3replicator.decisions.failures import ReplicationError
+from s3replicator.decisions.failures import Reason, ReplicationError
 from s3replicator.decisions.ledger import Status
 from s3replicator.decisions.open_work import Group, NoSuchPlace, OpenRow, Wanted, grouped
 from s3replicator.decisions.versions import id_for_s3
@@ -40,7 +40,8 @@ from s3replicator.usecases.open_work import OpenWork
 _GROUP: Final = """\
 The ledger keeps what is not done, for as long as it takes: versions that failed for good and wait for
 somebody (FAILED), that are tried again at a time that is told (PENDING), that cannot be replicated as they
-are stored (NOT_ELIGIBLE), and what could not be put right about versions that are settled.
+are stored (NOT_ELIGIBLE), what is kept out since another key has its place (DestinationKeyConflict), and what
+could not be put right about versions that are settled.
 
 `s3rctl parked` shows the messages about the first of these. A message can be lost, or dropped, or expire
 after 14 days; the ledger's row stays."""
@@ -210,11 +211,17 @@ def _print_rows(rows: Sequence[OpenRow]) -> None:
                 str(found.row.attempts),
                 moment(found.row.due),
                 id_for_s3(found.version_id),
-                found.key.key,
+                _key(found),
             ]
             for found in rows
         ],
     )
+
+
+def _key(found: OpenRow) -> str:
+    """With whose the place is, where that is what keeps the version out."""
+    in_the_way = found.row.detail if found.row.reason == Reason.KEY_CONFLICT else None
+    return f"{found.key.key} ({in_the_way})" if in_the_way else found.key.key
 
 
 def _group_documents(groups: Sequence[Group]) -> list[dict[str, Any]]:

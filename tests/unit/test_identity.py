@@ -8,8 +8,8 @@ import pytest
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Filter
-from s3replicator.decisions.events import Upload, parse_event
-from s3replicator.decisions.failures import Reason, RetryableError, TerminalError
+from s3replicator.decisions.events import ChangeKind, Upload, parse_event
+from s3replicator.decisions.failures import Reason, RetryableError, SourceGone, TerminalError
 from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.open_work import Wanted
 from s3replicator.decisions.outcome import Result
@@ -471,6 +471,34 @@ def test_a_conflict_ends_when_no_rule_puts_the_version_there_any_more(moved: Pla
     moved.process([letter.body for letter in moved.take(Queue.PARKED)])
     assert moved.kept_out("other/x") == {}
     assert moved.bodies("elsewhere/x") == ["of other"]
+
+
+def test_a_later_change_of_what_is_kept_out_is_owed_to_it(moved: Places) -> None:
+    """And one of a version that is not kept out makes none; its message alone tells of it."""
+    record = moved.put("other/x", "of other")
+    tagged = {**record, "eventName": "ObjectAcl:Put"}
+    assert results(moved.deliver(tagged)) == [Result.PARKED]
+    assert moved.kept_out("other/x") == {}
+    moved.deliver(record)
+    assert results(moved.deliver(tagged)) == [Result.FAILED]
+    [row] = moved.kept_out("other/x").values()
+    assert (row.status, row.owed) == (Status.FAILED, frozenset({ChangeKind.ACL_CHANGED}))
+
+
+def test_a_listed_version_that_is_called_gone_stays_kept_out(
+    moved: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One answer does not prove that it is."""
+
+    def gone(_source: MemorySource, ref: VersionRef) -> None:
+        raise SourceGone(Reason.SRC_VERSION_NOT_FOUND, ref.key)
+
+    record = moved.put("other/x", "of other")
+    moved.deliver(record)
+    monkeypatch.setattr(MemorySource, "head", gone)
+    moved.process([letter.body for letter in moved.take(Queue.PARKED)])
+    moved.deliver({**record, "eventName": "ObjectRemoved:Delete"}, to=Queue.DEAD_LETTER)
+    assert len(moved.kept_out("other/x")) == 1
 
 
 def test_a_conflict_that_outlived_its_end_is_closed_by_the_next_retry(moved: Places) -> None:
