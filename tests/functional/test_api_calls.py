@@ -198,7 +198,8 @@ PATHS: Final = {
     "denied": Path(
         "replicate",
         denied,
-        {"HeadObject": 1, "CopyObject": 1, "UpdateItem": 1, "PutItem": 1, "SendMessage": 1},
+        # The row before the message, and after it that it is sent.
+        {"HeadObject": 1, "CopyObject": 1, "UpdateItem": 1, "PutItem": 2, "SendMessage": 1},
     ),
     "throttled once": Path(
         # Nobody knows whether a refused copy took effect: look, announce again, copy again, ask for help.
