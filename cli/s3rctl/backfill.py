@@ -6,7 +6,7 @@ from typing import Final
 from s3rctl import jobs
 from s3rctl.arguments import between, key_text, size_given
 from s3rctl.common import Commands, command, group
-from s3replicator.decisions.job import Filters, Job, JobKind, Scope, Standing
+from s3replicator.decisions.job import DEFAULT_STANDINGS, Filters, Job, JobKind, Scope, Standing
 
 _GROUP: Final = """\
 Replication begins with the events of new versions. What was written before the stack was deployed, or before
@@ -24,8 +24,10 @@ Returns once the job is started, and prints its id.
 
 What is selected can be narrowed by the filters of S3 Batch Replication; of several, all must hold. --status
 is what the ledger says of a version at a destination: NONE, it knows nothing; FAILED, given up, waiting or
-not eligible; COMPLETED, replicated. Without it NONE and FAILED are taken. A delete marker has no size and no
-storage class: filters by these leave it out.
+not eligible; COMPLETED, replicated. REPLICA are versions that it does not know, and that are replicas
+themselves or may be: they are replicated onward, even to a bucket that they came from, when a lost bucket
+is filled again. Without it NONE and FAILED are taken. A delete marker has no size and no storage class:
+filters by these leave it out.
 
   --manifest takes a list instead of listing the source: a file, or s3://bucket/key. Either CSV with lines
              bucket,key or bucket,key,versionId, keys URL-encoded, as for S3 Batch Operations, such as
@@ -43,6 +45,7 @@ _EXAMPLES: Final = """\
   s3rctl backfill start --yes
   s3rctl backfill start --prefix reports/ --current --created-after 2026-01-01 --yes
   s3rctl backfill start --status FAILED --yes --watch
+  s3rctl backfill start --status REPLICA --status NONE --status FAILED --yes
   s3rctl backfill start --manifest list.csv --yes
   s3rctl backfill start --manifest s3://inventories/source/all/2026-11-22T01-00Z/manifest.json --yes
   s3rctl backfill start --id backfill-20260131-120000 --yes"""
@@ -105,7 +108,7 @@ def run_start(given: argparse.Namespace) -> int:
     prefix, prefixes = jobs.prefixes(given) if given.manifest is None else ("", tuple(given.prefix))
     standings = frozenset(Standing(status) for status in given.status or ())
     if not standings:
-        standings = frozenset(Standing) if given.resync else frozenset({Standing.NONE, Standing.FAILED})
+        standings = DEFAULT_STANDINGS | ({Standing.COMPLETED} if given.resync else frozenset())
     return jobs.start(
         given,
         Job(

@@ -114,7 +114,12 @@ def run(given: argparse.Namespace) -> int:
         source, ledger = operator.source(), operator.ledger()
     subject = _subject(source, VersionRef(bucket, key, given.version_id or ""), imagined, asking)
     told = explain(
-        configuration, subject.version, subject.facts, destinations=destinations, problem=subject.problem
+        configuration,
+        subject.version,
+        subject.facts,
+        destinations=destinations,
+        problem=subject.problem,
+        copied_in_place=subject.copied_in_place,
     )
     if ledger is not None:
         told = _with_owners(ledger, subject.version.ref, told)

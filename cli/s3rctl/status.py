@@ -34,7 +34,8 @@ its status, with the reason, the replica's version id, and the lag from the even
   NOT_ELIGIBLE  cannot be replicated as it is stored now; the reason says why
   SUPERSEDED    a newer version was there first, and the rules do not ask for this one any more
   TOMBSTONE     the source version is gone
-  REPLICA       is itself a replica; replicas are not replicated onward
+  REPLICA       is itself a replica, or may be one; replicas are not replicated onward, unless a rule or a job
+                asks for it; the reason says how that is known
   NONE          no rule selects it
 
 A version of which the ledger knows nothing is PENDING if a rule selects it. The status of a version as a

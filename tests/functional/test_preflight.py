@@ -21,6 +21,7 @@ from s3replicator.decisions.findings import Check, Finding, Severity
 from s3replicator.decisions.probe import FOLDER, is_probe
 from s3replicator.decisions.problems import Problem
 from s3replicator.decisions.stack import StackUnusable
+from s3replicator.decisions.stamp import place_of
 from s3replicator.usecases import probing
 from tests.functional.configurations import COLLIDING
 from tests.functional.faults import Fault, faults, to_bucket
@@ -729,3 +730,41 @@ def test_of_a_check_that_fails_for_one_kind_of_replica_it_is_not_said_that_it_su
 def key_in(request: Any, key: str) -> bool:
     named = request.headers.get("x-amz-server-side-encryption-aws-kms-key-id", b"")
     return named in (key, key.encode())
+
+
+# -- replicas of others at the source
+
+
+def loops(world: World) -> list[Finding]:
+    return [found for found in world.check() if found.check is Check.LOOPS]
+
+
+@pytest.fixture
+def replica(world: World) -> World:
+    """Another stack has written to the source; the rules replicate delete markers."""
+    names = ("source", "version", "nonce")
+    metadata = {f"s3replicator-{name}": name for name in names} | {
+        "s3replicator-place": place_of(SOURCE, "theirs")
+    }
+    world.put("plain")
+    world.put("theirs", Metadata=metadata)
+    return world
+
+
+def test_where_others_write_replicas_and_no_peers_are_known_markers_may_circle(replica: World) -> None:
+    assert loops(replica) == [problems.MARKERS_MAY_CIRCLE.at(SOURCE, key="theirs")]
+
+
+def test_with_peers_or_without_markers_nothing_can_circle_and_nothing_is_looked_at(replica: World) -> None:
+    replica.settings(PEER_PRINCIPALS="AROAEXAMPLEPEER00000")
+    assert loops(replica) == []
+    replica.settings(PEER_PRINCIPALS="")
+    replica.rules({})
+    assert loops(replica) == []
+
+
+def test_where_nobody_else_writes_replicas_that_is_said(world: World) -> None:
+    world.put("plain")
+    world.s3.put_object(Bucket=SOURCE, Key="copied", Metadata={"s3replicator-place": "elsewhere"})
+    [found] = loops(world)
+    assert found.severity is Severity.OK

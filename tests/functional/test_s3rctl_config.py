@@ -100,6 +100,7 @@ def test_a_valid_file_is_summed_up(alone: Tool, file: Path) -> None:
         "deleteMarkers": False,
         "encryptedWithKms": False,
         "replicaModifications": False,
+        "replicasOnward": False,
         "tagLater": False,
         "destination": "others",
         "account": None,

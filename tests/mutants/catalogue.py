@@ -42,6 +42,10 @@ IDENTITY: Final = ("tests/unit/test_identity.py",)
 ENVELOPES: Final = ("tests/unit/test_envelopes.py",)
 CONFORMANCE: Final = ("tests/functional/test_conformance.py",)
 KEPT_OUT: Final = ("tests/functional/test_identity.py",)
+PROVENANCE: Final = ("tests/unit/test_provenance.py",)
+REPLICAS: Final = ("tests/functional/test_replicas.py",)
+COPIES: Final = ("tests/functional/test_copies_of_replicas.py",)
+FAILOVER: Final = ("tests/functional/test_failover.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +263,150 @@ MUTANTS: Final = (
         "what is no name of a bucket names no destination",
         Edit("decisions/events.py", 'if name is not None and ("#" in name or "/" in name):', "if False:"),
         tests=("tests/unit/test_events.py",),
+    ),
+    # -- replica or not
+    _mutant(
+        "stamp-outweighs-the-writer",
+        "where peers are declared, what anybody else wrote is replicated whatever stamp it bears",
+        Edit("decisions/provenance.py", "if evidence.writer is Writer.OTHER:", "if False:"),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "later-change-names-the-writer",
+        "only the event of a new version says who wrote it",
+        Edit(
+            "usecases/evidence.py",
+            " or change.kind not in (ChangeKind.CREATED, ChangeKind.MARKED):",
+            ":",
+        ),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "copy-in-place-is-a-replica",
+        "a copy in place of an older version is a user's write",
+        Edit(
+            "decisions/provenance.py",
+            "return Ground.COPIED_IN_PLACE if evidence.copied_in_place else Ground.STAMPED",
+            "return Ground.STAMPED",
+        ),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "any-older-version-is-the-original",
+        "only a version that bears the same nonce is what another was copied from",
+        Edit(
+            "decisions/provenance.py",
+            "carried is not None and stamp.nonce == carried.nonce",
+            "carried is not None",
+        ),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "back-to-where-it-came-through",
+        "no event takes a replica to a bucket in its trace",
+        Edit(
+            "decisions/provenance.py",
+            "if bucket_digest(destination) in trace_of(evidence.version):",
+            "if False:",
+        ),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "trace-begins-anew",
+        "what is carried onward adds to its trace",
+        Edit(
+            "usecases/work.py",
+            "return trace_of(self.source) if self.change.origin is Origin.ONWARD else frozenset()",
+            "return frozenset()",
+        ),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "onward-without-a-trace",
+        "what has no room to say where it has been is carried onward by no event",
+        Edit(
+            "decisions/provenance.py",
+            "if not can_be_stamped(evidence.version, trace_of(evidence.version)):",
+            "if False:",
+        ),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "replicas-always-onward",
+        "a replica is carried onward only if a rule or a job asks for it",
+        Edit("decisions/provenance.py", "if not rule_asks or ground is", "if ground is"),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "unstamped-replicas-by-jobs",
+        "in a stack with peers no job carries what may be a peer's and bears no stamp",
+        Edit(
+            "decisions/provenance.py",
+            "unknown = evidence.may_be_peers and not can_be_stamped(version)\n        return",
+            "unknown = False\n        return",
+        ),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "decision-forgotten",
+        "what was decided of a version is remembered by its row",
+        Edit(
+            "usecases/work.py",
+            "origin=self.change.origin or (old.origin if old is not None else None),",
+            "origin=None,",
+        ),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "passed-over-in-silence",
+        "a replica that is passed over is counted and named",
+        Edit(
+            "usecases/routing.py",
+            "return _work(change, bucket, rule, failure=_why_passed_over(verdict))",
+            "return None",
+        ),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "failover-by-halves",
+        "a job for replicas goes on with those that it began",
+        Edit("decisions/selection.py", "or (begun_onward and now is Standing.FAILED)", ""),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "markers-left-behind",
+        "where peers are declared a job for replicas brings their delete markers, too",
+        Edit(
+            "decisions/job.py",
+            "return bool(peers) and Standing.REPLICA not in self.standings",
+            "return bool(peers)",
+        ),
+        tests=FAILOVER,
+    ),
+    _mutant(
+        "copies-in-place-covered",
+        "a user's copy of our replica in its place is left alone",
+        Edit(
+            "decisions/recollection.py",
+            "if found is not None and listed.version_id not in copies:",
+            "if found is not None:",
+        ),
+        Edit(
+            "usecases/reconcile.py",
+            "copies = users_copies(rows, sides.destination, recognised)",
+            "copies: dict[str, str] = {}",
+        ),
+        tests=COPIES,
+    ),
+    _mutant(
+        "other-bytes-are-a-copy",
+        "only what has the bytes of a replica is a copy of it",
+        Edit(
+            "decisions/recollection.py",
+            "copy.size == replica.size and (not comparable or found.digest == replica.etag)",
+            "True",
+        ),
+        tests=COPIES,
     ),
     # -- the intent
     _mutant(

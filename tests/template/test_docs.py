@@ -14,7 +14,7 @@ from s3replicator import telemetry
 from s3replicator.adapters.configuration_document import parse
 from s3replicator.adapters.ledger_items import head_item, row_item
 from s3replicator.decisions.configuration import MAX_VERSION_DELETES, Configuration, LateVersions
-from s3replicator.decisions.events import ChangeKind, Upload
+from s3replicator.decisions.events import ChangeKind, Origin, Upload
 from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.settling import MOST_NEWER_BYTES, MOST_NEWER_VERSIONS
@@ -197,6 +197,7 @@ def test_the_readme_tells_every_metric() -> None:
         telemetry.CONFIGURATION_UNREADABLE,
         telemetry.RULES_COLLIDE,
         telemetry.THRESHOLD_MISSED,
+        telemetry.PASSED_OVER,
         telemetry.SOURCE_UNVERSIONED,
         telemetry.VERSION_DELETES_HALTED,
     }
@@ -244,6 +245,7 @@ def test_every_attribute_of_the_ledger_is_told_of() -> None:
         "status": Status.PENDING,
         "order": order,
         "upload": Upload("id", "nonce", 1.0),
+        "origin": Origin.USER,
     }
     row = Row(**values)
     intent = Intent("nonce", "version", Kind.OBJECT, 1.0, order, unstamped_size=1)

@@ -799,6 +799,14 @@ def test_an_alarm_goes_to_the_operator_if_there_is_an_address(name: str) -> None
     assert ALARMS[name]["AlarmActions"] == actions
 
 
+def test_replicas_passed_over_ring_only_where_no_peers_are_declared() -> None:
+    """Where they are, each replica is passed over, and that is how it should be."""
+    assert RESOURCES["ReplicasPassedOverAlarm"]["Condition"] == "HasNoPeers"
+    assert TEMPLATE["Conditions"]["HasNoPeers"] == {"Fn::Equals": [{"Ref": "PeerPrincipals"}, ""]}
+    others = [name for name in ALARMS if name != "ReplicasPassedOverAlarm"]
+    assert all(RESOURCES[name].get("Condition") != "HasNoPeers" for name in others)
+
+
 def watched() -> set[tuple[str, str, str]]:
     """Namespace, metric and the resource, or name, it is watched for."""
     return {
@@ -825,6 +833,8 @@ def test_what_must_not_go_unseen_is_watched() -> None:
         (telemetry.NAMESPACE, telemetry.CONFIGURATION_UNREADABLE, telemetry.SERVICE),
         (telemetry.NAMESPACE, telemetry.THRESHOLD_MISSED, telemetry.SERVICE),
         (telemetry.NAMESPACE, telemetry.THRESHOLD_MISSED, "SourceBucket"),
+        (telemetry.NAMESPACE, telemetry.PASSED_OVER, telemetry.SERVICE),
+        (telemetry.NAMESPACE, telemetry.PASSED_OVER, "SourceBucket"),
         (telemetry.NAMESPACE, telemetry.VERSION_DELETES_HALTED, telemetry.SERVICE),
         (telemetry.NAMESPACE, telemetry.VERSION_DELETES_HALTED, "SourceBucket"),
     }

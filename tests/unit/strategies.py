@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from s3replicator.decisions.events import ChangeKind, Upload
+from s3replicator.decisions.events import ChangeKind, Origin, Upload
 from s3replicator.decisions.ledger import Head, Intent, Lease, OrderFacts, Row, Status
 from s3replicator.decisions.versions import NULL, Kind, Tag, version_name
 
@@ -80,6 +80,7 @@ rows = st.builds(
     threshold=st.none() | times,
     missed=st.booleans(),
     upload=st.none() | uploads,
+    origin=st.none() | st.sampled_from(Origin),
 )
 intents = st.builds(
     Intent,

@@ -55,6 +55,7 @@ OTHER = Rule(
     transform=KeyTransform("in/", "eu/"),
     kms=True,
     replica_modifications=True,
+    replicas=True,
     tag_later=True,
 )
 

@@ -50,6 +50,7 @@ FULL: dict[str, Any] = json.loads(
                 "Extensions": {
                     "LateVersions": "Skip",
                     "VersionDeletes": {"Status": "Enabled", "MaxPerHour": 10},
+                    "Replicas": {"Status": "Enabled"},
                     "KeyNameConstraint": {
                         "MatchAnyPrefix": ["in/a/"],
                         "MatchAnySuffix": [".gz"],
@@ -63,7 +64,12 @@ FULL: dict[str, Any] = json.loads(
                     "KeyTransform": {"StripPrefix": "in/", "AddPrefix": "eu/"},
                 },
             },
-            rule(ID="tagged", Priority=2, Filter={"Tag": RED}),
+            rule(
+                ID="tagged",
+                Priority=2,
+                Filter={"Tag": RED},
+                Extensions={"TagLater": {"Status": "Enabled"}},
+            ),
         )
     )
 )

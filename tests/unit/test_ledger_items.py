@@ -29,7 +29,7 @@ from s3replicator.adapters.ledger_items import (
     row_item,
     row_key,
 )
-from s3replicator.decisions.events import Upload
+from s3replicator.decisions.events import Origin, Upload
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.ledger import (
     NEVER,
@@ -95,6 +95,7 @@ def test_no_field_of_a_row_is_left_out() -> None:
         missed=True,
         proven=True,
         upload=Upload("upload", "nonce", 7.0),
+        origin=Origin.USER,
     )
     for field in fields(Row):
         assert getattr(full, field.name) not in (None, (), 0, False), field.name

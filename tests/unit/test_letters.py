@@ -75,7 +75,7 @@ def test_a_parked_message_is_the_same_change_for_its_destination_only(
 ) -> None:
     """Sent back by any tool, it is evaluated again for that destination; what was uploaded is gone."""
     body, _ = letters.parked(change, destination, rule, row)
-    assert only(body) == replace(change, destination=destination, upload=None)
+    assert only(body) == replace(change, destination=destination, upload=None, origin=row.origin)
 
 
 @given(changes(), buckets, st.none() | rule_ids, failed_rows)
@@ -178,4 +178,5 @@ def test_a_due_row_becomes_the_event_s3_sent_once(ref: VersionRef, row: Row, des
         event_time=row.order.last_modified if row.event_time is None else row.event_time,
         destination=destination,
         upload=row.upload,
+        origin=row.origin,
     )

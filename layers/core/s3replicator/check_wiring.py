@@ -32,6 +32,7 @@ def preflight(settings: Settings, account: str) -> Preflight:
             clock=engine.clock,
         ),
         parallel=engine.parallel,
+        peers=settings.peer_principals,
     )
 
 

@@ -60,7 +60,7 @@ class Operator:
         return DynamoLedger(_client("dynamodb", self.region), self.stack.ledger_table)
 
     def inspection(self) -> Inspection:
-        return Inspection(self.source(), self.ledger(), Threads(_THREADS))
+        return Inspection(self.source(), self.ledger(), Threads(_THREADS), self.stack.peers)
 
     def source(self) -> Source:
         return source_in(self.region)

@@ -31,6 +31,7 @@ THRESHOLD_MISSED: Final = "ReplicationThresholdMissed"
 VERSION_DELETES_HALTED: Final = "VersionDeletesHalted"
 DRIFT: Final = "DriftFound"
 SOURCE_UNVERSIONED: Final = "SourceUnversioned"
+PASSED_OVER: Final = "ReplicasPassedOver"
 
 _COUNTED: Final = {
     Result.REPLICATED: REPLICATED,
@@ -38,7 +39,9 @@ _COUNTED: Final = {
     Result.NOT_ELIGIBLE: NOT_ELIGIBLE,
 }
 _LOGGED_AS_ERROR: Final = frozenset({Result.PARKED, Result.DEFERRED})
-_LOGGED_AS_WARNING: Final = frozenset({Result.DELAYED, Result.NOT_ELIGIBLE, Result.SUPERSEDED})
+_LOGGED_AS_WARNING: Final = frozenset(
+    {Result.DELAYED, Result.NOT_ELIGIBLE, Result.SUPERSEDED, Result.PASSED_OVER}
+)
 
 # Explicit names, so that importing a handler needs no environment.
 logger: Final = Logger(service=SERVICE)
@@ -58,6 +61,7 @@ def report(outcomes: Iterable[Outcome], source_bucket: str) -> None:
     for (destination, rule), group in by_rule.items():
         _emit_for_rule(group, source_bucket, destination, rule)
     _report_halted(listed, source_bucket)
+    _report_passed_over(listed, source_bucket)
 
 
 def _log(outcome: Outcome) -> None:
@@ -72,7 +76,7 @@ def _log(outcome: Outcome) -> None:
     }
     if outcome.result in _LOGGED_AS_ERROR and not outcome.busy:
         logger.error(outcome.result.value, **told)
-    elif outcome.result in _LOGGED_AS_WARNING:
+    elif outcome.result in _LOGGED_AS_WARNING and not outcome.expected:
         logger.warning(outcome.result.value, **told)
 
 
@@ -90,6 +94,15 @@ def _report_halted(outcomes: Iterable[Outcome], source: str) -> None:
     if halted:
         metrics = _metrics({"SourceBucket": source})
         metrics.add_metric(VERSION_DELETES_HALTED, MetricUnit.Count, halted)
+        metrics.flush_metrics()
+
+
+def _report_passed_over(outcomes: Iterable[Outcome], source: str) -> None:
+    """Replicas that were written to the source, or what claims to be one, and that are not carried onward."""
+    passed_over = sum(outcome.result is Result.PASSED_OVER for outcome in outcomes)
+    if passed_over:
+        metrics = _metrics({"SourceBucket": source})
+        metrics.add_metric(PASSED_OVER, MetricUnit.Count, passed_over)
         metrics.flush_metrics()
 
 

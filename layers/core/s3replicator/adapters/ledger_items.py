@@ -12,7 +12,7 @@ from typing import Any, Final
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from s3replicator.decisions.breaker import Breaker
-from s3replicator.decisions.events import ChangeKind, Upload
+from s3replicator.decisions.events import ChangeKind, Origin, Upload
 from s3replicator.decisions.failures import Reason, RetryableError
 from s3replicator.decisions.ledger import (
     Head,
@@ -193,6 +193,7 @@ def _row_value(row: Row) -> Item:
             "threshold": row.threshold,
             "missed": row.missed or None,
             "upload": _upload_value(row.upload) if row.upload else None,
+            "origin": row.origin,
         }
     )
 
@@ -334,7 +335,13 @@ def _read_row(value: Item) -> Row:
         threshold=_time(value.get("threshold")),
         missed=value.get("missed", False),
         upload=_read_upload(value.get("upload")),
+        origin=_read_origin(value.get("origin")),
     )
+
+
+def _read_origin(value: str | None) -> Origin | None:
+    """What a later release may say, and this one does not know, is decided again."""
+    return next((origin for origin in Origin if origin == value), None)
 
 
 def _read_upload(value: Item | None) -> Upload | None:

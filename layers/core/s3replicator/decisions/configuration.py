@@ -134,7 +134,8 @@ class Rule:
     """``version_deletes`` is how many deletes of versions are replicated in an hour at most; None means
     that they are not replicated. ``kms`` says whether objects are replicated that a KMS key encrypts,
     ``replica_modifications`` whether changes of tags, ACL and lock are that others made on replicas,
-    ``tag_later`` whether a current version is replicated that is given the rule's tags later on."""
+    ``tag_later`` whether a current version is replicated that is given the rule's tags later on,
+    ``replicas`` whether replicas that others have written to the source are carried onward."""
 
     id: str
     priority: int
@@ -147,6 +148,7 @@ class Rule:
     transform: KeyTransform = AS_IT_IS
     kms: bool = False
     replica_modifications: bool = False
+    replicas: bool = False
     tag_later: bool = False
 
 

@@ -22,10 +22,14 @@ class Drift(StrEnum):
     WRONG_ORDER = "WrongOrder"
     #: Somebody else has written above the newest replica.
     OVERWRITTEN = "Overwritten"
+    #: Somebody has copied a replica in place: known, and left as it is.
+    COPIED_IN_PLACE = "CopiedInPlace"
     #: A repair was interrupted, and nobody comes back.
     UNSETTLED = "Unsettled"
     #: A multipart upload that nobody goes on with, at a key of ours.
     STRAY_UPLOAD = "StrayUpload"
+    #: No drift: a replica at the source that nobody asks to carry onward.
+    PASSED_OVER = "PassedOver"
     #: Tags, retention or size are not the source's.
     DIFFERENT = "Different"
 
@@ -41,11 +45,17 @@ class Finding:
 
 
 def compare(
-    rows: Mapping[str, Row], sides: Sides, wanted: Collection[str], *, interrupted: bool, shared: bool
+    rows: Mapping[str, Row],
+    sides: Sides,
+    wanted: Collection[str],
+    *,
+    interrupted: bool,
+    shared: bool,
+    copies: Collection[str] = (),
 ) -> list[Finding]:
     """What can be seen in the lists. ``wanted`` are the source versions that the rules may select;
     ``interrupted``: the head is not clean, and nobody holds its lease; ``shared``: others may write to the
-    destination."""
+    destination; ``copies``: ids there of users' copies of replicas, which cover nothing."""
     missing = [
         version.version_id
         for version in sides.source
@@ -71,8 +81,8 @@ def compare(
         case Remove(version_id, replica):
             found.append(Finding(Drift.TWICE, version_id, f"the former replica {replica}"))
     covering = None if shared else foreign_on_top(now, sides)
-    if covering is not None:
-        found.append(Finding(Drift.OVERWRITTEN, covering[0], f"by {', '.join(covering[1])}"))
+    if covering is not None and (above := [one for one in covering[1] if one not in copies]):
+        found.append(Finding(Drift.OVERWRITTEN, covering[0], f"by {', '.join(above)}"))
     return found
 
 

@@ -83,6 +83,16 @@ EVENT_NAMES: Final = {
 }
 
 
+class Origin(StrEnum):
+    """What has been decided of a version that looks like a replica. Rows and messages remember it: who wrote
+    it, or which job asked for it, is not known to whoever tries it again."""
+
+    #: Somebody wrote it here, whatever its stamp says.
+    USER = "user"
+    #: It is a replica, and it is carried onward.
+    ONWARD = "onward"
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A multipart upload under way at a destination: the nonce in its stamp, and when it was started
@@ -120,6 +130,8 @@ class Change:
     replica: str | None = None
     #: It was kept out of its place, which was another source key's.
     kept_out: bool = False
+    #: What has been decided of the version, where it looks like a replica.
+    origin: Origin | None = None
     #: Who caused it, as in ``AWS:AROAEXAMPLEID:session``.
     principal: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -263,6 +275,7 @@ def _as_added(change: Change, envelope: Mapping[str, Any]) -> Change:
         missed=envelope.get("missed") is True,
         replica=_short(optional_text(envelope, "replica")),
         kept_out=envelope.get("reason") == Reason.KEY_CONFLICT,
+        origin=_origin(envelope),
     )
 
 
@@ -288,6 +301,12 @@ def _kind(event: str) -> ChangeKind:
     if colon and family in _FAMILIES:
         return _FAMILIES[family]
     return _KINDS.get(name, ChangeKind.OTHER)
+
+
+def _origin(envelope: Mapping[str, Any]) -> Origin | None:
+    """A word that is not known says nothing: then it is decided again."""
+    told = envelope.get("origin")
+    return next((origin for origin in Origin if origin == told), None)
 
 
 def _principal(record: Mapping[str, Any]) -> str | None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from s3replicator.decisions.configuration import Configuration, Filter, KeyNames, Rule
 from s3replicator.decisions.failures import NotEligible
 from s3replicator.decisions.probe import FOLDER, is_written_by_a_check
+from s3replicator.decisions.provenance import Evidence, judge
 from s3replicator.decisions.replica import check_eligible
 from s3replicator.decisions.rules import Facts, contenders, matches, winner
-from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import SourceMarker, SourceObject, SourceVersion, Tag
 
 
@@ -52,11 +52,12 @@ def explain(
     *,
     destinations: Iterable[str] = (),
     problem: str | None = None,
+    copied_in_place: bool = False,
 ) -> list[AtBucket]:
     """For each bucket that a rule names, and for ``destinations``.
 
     ``facts`` are those of the object, or of what a delete marker hides. ``problem``: why it cannot be looked
-    at as it is, whatever the rules say.
+    at as it is, whatever the rules say. ``copied_in_place`` as in ``Evidence``.
     """
     contending = contenders(configuration, version.ref.key)
     rules: dict[str, list[Rule]] = {bucket: [] for bucket in destinations}
@@ -70,6 +71,7 @@ def explain(
             version=version,
             facts=facts,
             problem=problem,
+            copied_in_place=copied_in_place,
         )
         for bucket in rules
     ]
@@ -92,6 +94,7 @@ def _at_bucket(
     version: SourceVersion,
     facts: Facts,
     problem: str | None,
+    copied_in_place: bool,
 ) -> AtBucket:
     strongest_first = sorted(rules, key=lambda rule: -rule.priority)
     return AtBucket(
@@ -99,7 +102,7 @@ def _at_bucket(
         rules=tuple(_explained(rule, decides, version.ref.key, facts) for rule in strongest_first),
         rule=decides,
         replica_key=_replica_key(version.ref.key, decides) if decides else None,
-        problem=_problem(version, decides, problem) if decides else None,
+        problem=_problem(version, decides, problem, copied_in_place=copied_in_place) if decides else None,
     )
 
 
@@ -115,7 +118,7 @@ def _explained(rule: Rule, decides: Rule | None, key: str, facts: Facts) -> Expl
     return Explained(rule, selects=not unmet, reasons=reasons)
 
 
-def _problem(version: SourceVersion, rule: Rule, problem: str | None) -> str | None:
+def _problem(version: SourceVersion, rule: Rule, problem: str | None, *, copied_in_place: bool) -> str | None:
     """Why what the rule selects is not replicated."""
     if isinstance(version, SourceObject) and is_written_by_a_check(version):
         return f"it is a probe that a check has written below {FOLDER!r}, and probes are never replicated"
@@ -124,8 +127,11 @@ def _problem(version: SourceVersion, rule: Rule, problem: str | None) -> str | N
             told = f"rule {rule.id!r} does not replicate delete markers"
             return f"{told} (DeleteMarkerReplication.Status Disabled)"
         return rule.transform.problem(version.ref.key)
-    if problem is None and is_replica(version):
-        return "it is itself a replica, and replicas are not replicated onward"
+    if problem is None:
+        evidence = Evidence(version, copied_in_place=copied_in_place)
+        verdict = judge(evidence, rule.destination.bucket, rule_asks=rule.replicas)
+        if verdict.passed_over:
+            return verdict.told
     return problem or rule.transform.problem(version.ref.key) or _not_eligible(version, rule)
 
 

@@ -5,6 +5,7 @@
     - AmbiguousWrite  a visible write may have happened   -> resolve the intent before anything else
   x TerminalError     waits until somebody changes something -> parked at once, with its reason
   x NotEligible       the object cannot be replicated as it is -> recorded and counted
+    - PassedOver      it is a replica, which nobody asks for   -> counted, and without a row
   x SourceGone        the source version no longer exists -> success, a tombstone
   x ReplicaLost     others have removed the replica       -> recorded, and not copied again
   x UnreadableEvent   a message nobody can understand     -> parked as it came
@@ -61,10 +62,12 @@ class Reason(StrEnum):
     OUT_OF_ORDER = "OutOfOrder"
     QUEUE_UNAVAILABLE = "QueueUnavailable"
     REPLAY_TOO_LARGE = "ReplayTooLarge"
+    REPLICA_COPIED = "ReplicaCopiedInPlace"
     REPLICA_LOST = "ReplicaLost"
     REQUEST_REFUSED = "RequestRefused"
     RULE_GONE = "RuleNoLongerSelects"
     SRC_GET_ANNOTATION_NOT_PERMITTED = "SrcGetAnnotationNotPermitted"
+    SRC_IS_REPLICA = "SrcObjectIsReplica"
     SRC_LIST_NOT_PERMITTED = "SrcListBucketNotPermitted"
     THROTTLED = "Throttled"
     UNAVAILABLE = "ServiceUnavailable"
@@ -99,6 +102,15 @@ class TerminalError(ReplicationError):
 
 class NotEligible(ReplicationError):
     """Amazon S3 does not let this object be replicated as it is stored now."""
+
+
+class PassedOver(NotEligible):
+    """The version is a replica, or may be one, and nobody asks for it to be carried onward. ``expected``: a
+    declared peer wrote it."""
+
+    def __init__(self, detail: str, *, expected: bool = False) -> None:
+        super().__init__(Reason.SRC_IS_REPLICA, detail)
+        self.expected = expected
 
 
 class SourceGone(ReplicationError):

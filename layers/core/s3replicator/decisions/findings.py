@@ -29,6 +29,7 @@ class Check(StrEnum):
     OWNERSHIP = "object ownership"
     KEY = "encryption key"
     NATIVE = "native replication"
+    LOOPS = "loops"
     UPLOADS = "incomplete uploads"
     EXPIRATION = "expiration"
     SOURCE = "read the source"

@@ -20,7 +20,7 @@ class State(StrEnum):
     NOT_ELIGIBLE = "NOT_ELIGIBLE"
     SUPERSEDED = "SUPERSEDED"
     TOMBSTONE = "TOMBSTONE"
-    #: The version is itself a replica, which is not replicated onward.
+    #: The version is itself a replica, or may be one, and is not carried onward.
     REPLICA = "REPLICA"
     COMPLETED = "COMPLETED"
     #: No rule selects it.
@@ -177,6 +177,10 @@ def _detail(row: Row) -> str | None:
     if row.purged and (row.live or row.blocked):
         told.append(_PURGED)
     return "; ".join(filter(None, told)) or None
+
+
+def passed_over(destination: str, rule: Rule, why: str) -> AtDestination:
+    return AtDestination(destination, State.REPLICA, rule=rule.id, reason=Reason.SRC_IS_REPLICA, detail=why)
 
 
 def awaited(destination: str, rule: Rule) -> AtDestination:

@@ -5,12 +5,13 @@ ended does nothing. A document that names something we do not know is refused.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+from s3replicator.decisions.provenance import JobAsks
 from s3replicator.decisions.versions import Kind, ListedVersion
 
 #: Also part of the name of a Step Functions execution, which takes 80 characters.
@@ -37,11 +38,18 @@ class Scope(StrEnum):
 
 
 class Standing(StrEnum):
-    """What the ledger says of a version at a destination, before the job."""
+    """What the ledger says of a version at a destination, before the job; of one it says nothing about, what
+    the version says of itself."""
 
     NONE = "NONE"
     FAILED = "FAILED"
     COMPLETED = "COMPLETED"
+    #: A replica that another stack, or Amazon's own replication, has written to the source.
+    REPLICA = "REPLICA"
+
+
+#: What a job takes that does not say.
+DEFAULT_STANDINGS: Final = frozenset({Standing.NONE, Standing.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,7 @@ class Job:
     prefix: str = ""
     scope: Scope = Scope.ALL
     filters: Filters = field(default_factory=Filters)
-    standings: frozenset[Standing] = frozenset({Standing.NONE, Standing.FAILED})
+    standings: frozenset[Standing] = DEFAULT_STANDINGS
     repair: bool = True
     restore_lost: bool = False
     deep: bool = False
@@ -110,6 +118,17 @@ class Job:
         are made from those."""
         folder = f"{self.folder}batches/"
         return name.startswith(folder) and _BATCH.fullmatch(name, len(folder)) is not None
+
+    @property
+    def asks(self) -> JobAsks:
+        """Of versions that the ledger does not know. The others have been selected by their rows."""
+        replicas = Standing.REPLICA in self.standings
+        return JobAsks(replicas, others=not replicas or Standing.NONE in self.standings)
+
+    def leaves_out_markers(self, peers: Collection[str]) -> bool:
+        """Nothing in a delete marker says who wrote it. With peers it counts as a replica, unless its event
+        says otherwise."""
+        return bool(peers) and Standing.REPLICA not in self.standings
 
 
 def folder_of(job_id: str) -> str:
@@ -151,9 +170,7 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> Job:
             suffixes=reader.texts("MatchAnySuffix"),
             substrings=reader.texts("MatchAnySubstring"),
         ),
-        standings=frozenset(
-            reader.some_of("ObjectReplicationStatuses", Standing) or {Standing.NONE, Standing.FAILED}
-        ),
+        standings=frozenset(reader.some_of("ObjectReplicationStatuses", Standing)) or DEFAULT_STANDINGS,
         repair=not reader.flag("DryRun"),
         restore_lost=reader.flag("RestoreLost"),
         deep=reader.flag("Deep"),

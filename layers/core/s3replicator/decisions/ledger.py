@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from s3replicator.decisions.events import ChangeKind, Upload
+from s3replicator.decisions.events import ChangeKind, Origin, Upload
 from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.versions import Kind, VersionRef
 
@@ -140,6 +140,8 @@ class Row:
     missed: bool = False
     #: What a large copy had done when it failed.
     upload: Upload | None = None
+    #: What was decided of a version that looks like a replica.
+    origin: Origin | None = None
 
     @property
     def final(self) -> bool:

@@ -35,6 +35,7 @@ def for_destination(
             "prepare": change.prepare or None,
             "missed": change.missed or None,
             "replica": change.replica,
+            "origin": change.origin,
             "settle": change.kind is ChangeKind.SETTLE or None,
         },
     )
@@ -57,6 +58,7 @@ def from_row(source: str, version_id: str, row: Row, key: LedgerKey) -> dict[str
             "rule": row.rule,
             "reason": row.reason,
             "upload": _carried(row.upload),
+            "origin": row.origin,
         },
     )
 
@@ -102,7 +104,7 @@ def parked(
         "requestId": row.request_id,
     }
     # A key may have characters that attributes may not.
-    more = {"replicaKey": change.replica_key, "detail": row.detail}
+    more = {"replicaKey": change.replica_key, "detail": row.detail, "origin": row.origin}
     envelope = {**said, **more, "settle": change.kind is ChangeKind.SETTLE or None}
     attributes = {name: str(value) for name, value in said.items() if value not in (None, "")}
     return event(_named(change) | _asking_for(row), envelope), attributes

@@ -10,8 +10,10 @@ class Result(StrEnum):
     REPLICATED = "Replicated"
     DUPLICATE = "Duplicate"
     GONE = "Gone"
-    #: No rule selects it, or it is itself a replica: nothing is recorded.
+    #: No rule selects it: nothing is recorded.
     NOT_SELECTED = "NotSelected"
+    #: It is itself a replica, or may be one: nothing is recorded, and it is counted.
+    PASSED_OVER = "PassedOver"
     NOT_ELIGIBLE = "NotEligible"
     #: It came after a newer version, and is left out.
     SUPERSEDED = "Superseded"
@@ -51,6 +53,8 @@ class Outcome:
     replica: str | None = None
     lag: float | None = None
     size: int | None = None
+    #: A declared peer's replica has been passed over, as it should be.
+    expected: bool = False
     #: The key is held by another worker: the message may come back soon.
     busy: bool = False
     #: What is to be told on the event bus.

@@ -202,6 +202,13 @@ LOCKED_BY_DEFAULT: Final = Problem(
     "Take the default retention off, unless that is what you want.",
     Check.OBJECT_LOCK,
 )
+MARKERS_MAY_CIRCLE: Final = Problem(
+    Severity.WARNING,
+    "Others write replicas into {bucket}, for example of {key}, and the stack has no peers: delete markers of"
+    " theirs are replicated onward, and may go round for ever.",
+    "Deploy with their WriterPrincipals in the parameter PeerPrincipals, or disable DeleteMarkerReplication.",
+    Check.LOOPS,
+)
 ACLS_DISABLED: Final = Problem(
     Severity.WARNING,
     "The source has ACLs enabled and {bucket} has them disabled: changes of ACLs are not replicated to it.",

@@ -16,10 +16,11 @@ from s3replicator.decisions.versions import Kind, ListedVersion
 @dataclass(frozen=True, slots=True)
 class Recognised:
     """An object at the destination: the source version it is a replica of, and the nonce of its publish; no
-    nonce if Amazon's own replication made it."""
+    nonce if Amazon's own replication made it. ``digest`` is its ETag, where that is one of its bytes."""
 
     version_id: str
     nonce: str | None = None
+    digest: str | None = None
 
 
 def recollect(
@@ -31,13 +32,54 @@ def recollect(
     Replicas of versions that the source no longer lists stay unknown: nothing says where they belong.
     """
     recollection = _Recollection(dict(rows), sides, recognised)
+    copies = users_copies(rows, sides.destination, recognised)
     for listed in reversed(sides.destination):
         found = recognised.get(listed.version_id)
-        if found is not None:
+        if found is not None and listed.version_id not in copies:
             recollection.object(listed, found)
     if markers:
         recollection.markers()
     return {vid: row for vid, row in recollection.rows.items() if rows.get(vid) != row}
+
+
+def users_copies(
+    rows: Mapping[str, Row], destination: Sequence[ListedVersion], recognised: Mapping[str, Recognised]
+) -> dict[str, str]:
+    """Copies that users made of replicas that are still there, for another storage class or to restore one:
+    by version id at the destination, the source version. They hold the same bytes and bear the same nonce,
+    which no two copies of ours do: so they are a user's to keep."""
+    listed = {version.version_id: version for version in destination}
+    copies: dict[str, str] = {}
+    for copy, found in recognised.items():
+        row = rows.get(found.version_id)
+        replica = listed.get(row.replica) if row is not None and row.replica is not None else None
+        if row is not None and replica is not None and _is_copy(found, listed[copy], row, replica):
+            copies[copy] = found.version_id
+    return copies
+
+
+def in_their_place(
+    rows: Mapping[str, Row], destination: Sequence[ListedVersion], copies: Mapping[str, str]
+) -> set[str]:
+    """Those of the copies that lie above what they were made of, with no other replica between: readers see
+    what they should."""
+    replicas = {row.replica: vid for vid, row in rows.items() if row.replica is not None}
+    placed: set[str] = set()
+    above: list[str] = []
+    for listed in destination:
+        vid = replicas.get(listed.version_id)
+        if vid is None:
+            above.append(listed.version_id)
+        else:
+            placed |= {copy for copy in above if copies.get(copy) == vid}
+            above = []
+    return placed
+
+
+def _is_copy(found: Recognised, copy: ListedVersion, row: Row, replica: ListedVersion) -> bool:
+    comparable = found.digest is not None and not replica.multipart
+    same_bytes = copy.size == replica.size and (not comparable or found.digest == replica.etag)
+    return found.nonce is not None and found.nonce == row.nonce and same_bytes
 
 
 @dataclass(slots=True)
@@ -58,7 +100,7 @@ class _Recollection:
         if row is not None and replica.version_id in row.ids():
             return
         if row is not None and row.live and row.replica in self._here:
-            # A user's copy of our replica bears our stamp, too: a second one is never removed.
+            # It may be a user's all the same, and is never removed.
             self.rows[found.version_id] = replace(row, stray=(*row.stray, replica.version_id))
         elif source is not None:
             self._adopt(source, replica, found.nonce)

@@ -288,6 +288,11 @@ def foretold_etag(source: SourceObject) -> str | None:
     return source.etag if is_plain else None
 
 
+def digest_of(version: SourceObject) -> str | None:
+    """The ETag, where it tells about the bytes alone: not of an upload, nor where a KMS key is used."""
+    return None if version.multipart or version.encryption in _KMS else version.etag
+
+
 def is_proven(source: SourceObject, published: Published) -> bool:
     """True if the answer to a CopyObject shows that the replica holds the source's bytes.
 

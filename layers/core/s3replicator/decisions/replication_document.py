@@ -82,6 +82,7 @@ def _rule(name: str, rule: Mapping[str, Any]) -> Rule:
         transform=KeyTransform(transform.get("StripPrefix", ""), transform.get("AddPrefix", "")),
         kms=_is_on(selection.get("SseKmsEncryptedObjects")),
         replica_modifications=_is_on(selection.get("ReplicaModifications")),
+        replicas=_is_on(extensions.get("Replicas")),
         tag_later=_is_on(extensions.get("TagLater")),
     )
 

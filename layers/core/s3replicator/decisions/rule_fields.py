@@ -47,6 +47,7 @@ def treatment_of(rule: Rule) -> dict[str, Value]:
         "Destination.ReplicationTime": _status(destination.time_control),
         "Destination.Metrics": _status(destination.metrics),
         "Extensions.LateVersions": rule.late_versions,
+        "Extensions.Replicas": _status(rule.replicas),
         "Extensions.VersionDeletes": _status(rule.version_deletes is not None),
         "Extensions.VersionDeletes.MaxPerHour": rule.version_deletes,
         "Extensions.TagLater": _status(rule.tag_later),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from s3replicator.decisions.events import Origin
 from s3replicator.decisions.job import Job, Scope, Standing
 from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.versions import Kind, ListedVersion, id_for_s3
@@ -115,6 +116,16 @@ def select(
         for version in reversed(newest_first)
         if (version.kind is Kind.OBJECT or markers) and job.filters.selects(version)
     ]
+
+
+def is_taken(job: Job, row: Row | None) -> bool:
+    """Whether the job is about a version at a destination, by what the ledger says. Of one it does not know,
+    the version itself has to say whether it is a replica."""
+    if row is None:
+        return not job.standings.isdisjoint({Standing.NONE, Standing.REPLICA})
+    begun_onward = row.origin is Origin.ONWARD and Standing.REPLICA in job.standings
+    now = standing(row)
+    return now in job.standings or (begun_onward and now is Standing.FAILED)
 
 
 def standing(row: Row | None) -> Standing:

@@ -38,6 +38,7 @@ ROLE_ARNS: Final = "RoleArns"
 _DESTINATIONS: Final = "Destinations"
 _SOURCE_KEYS: Final = "SourceKmsKeys"
 _REPLICA_KEYS: Final = "ReplicaKmsKeys"
+_PEERS: Final = "PeerPrincipals"
 
 #: In the ARN of a KMS key that is named by an alias; and the end of that of the key that AWS manages for S3,
 #: which everybody in its account may use.
@@ -75,6 +76,7 @@ class Stack:
     roles: Mapping[str, str] = field(default_factory=dict)
     source_keys: tuple[str, ...] = ()
     replica_keys: tuple[str, ...] = ()
+    peers: frozenset[str] = frozenset()
 
     @property
     def partition(self) -> str:
@@ -122,6 +124,7 @@ class Stack:
             roles=dict(entry.split("=", 1) for entry in outputs.get(ROLE_ARNS, "").split(",") if entry),
             source_keys=_listed(parameters.get(_SOURCE_KEYS, "")),
             replica_keys=_listed(parameters.get(_REPLICA_KEYS, "")),
+            peers=frozenset(_listed(parameters.get(_PEERS, ""))),
         )
 
     def check(self, configuration: Configuration) -> None:

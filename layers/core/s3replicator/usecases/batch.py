@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import Change, ChangeKind, Intake, parse_body, parse_event
 from s3replicator.decisions.failures import (
+    PassedOver,
     Reason,
     ReplicationError,
     RetryableError,
@@ -17,15 +18,17 @@ from s3replicator.decisions.failures import (
 from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.order import sequencer_rank
 from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.provenance import JobAsks, Writer
 from s3replicator.decisions.versions import NULL
 from s3replicator.ports import Configurations, LeaseLost
 from s3replicator.usecases.endings import busy, failed_row, park, park_as_it_came
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.envelopes import Envelopes
+from s3replicator.usecases.evidence import writer_of
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.null_changes import or_ended
 from s3replicator.usecases.replica_changes import ReplicaChanges
-from s3replicator.usecases.routing import Router
+from s3replicator.usecases.routing import Router, passed_over
 from s3replicator.usecases.work import Work
 
 
@@ -63,8 +66,8 @@ class _Tally:
 
 
 class Batch:
-    """``source_bucket`` is the only bucket this stack replicates from. What ``peers`` did there, unique ids
-    of the roles of stacks that replicate to it, is not replicated onward."""
+    """``source_bucket`` is the only bucket this stack replicates from. What ``peers`` wrote there, unique ids
+    of the roles of stacks that replicate to it, are replicas."""
 
     def __init__(
         self,
@@ -79,12 +82,15 @@ class Batch:
         self._source_bucket = source_bucket
         self._lane = lane
         self._peers = peers
-        self._router = Router(engine.source)
+        self._router = Router.of(engine, peers)
         self._envelopes = Envelopes(engine)
         self._replica_changes = ReplicaChanges(engine)
 
-    def process(self, messages: Sequence[Message], deadline: float) -> BatchResult:
-        """Deal with every record of every message. ``deadline``: seconds since the epoch."""
+    def process(
+        self, messages: Sequence[Message], deadline: float, job: JobAsks | None = None
+    ) -> BatchResult:
+        """Deal with every record of every message. ``deadline``: seconds since the epoch; ``job``: what asks,
+        if no event does."""
         tally = _Tally()
         for message in messages:
             try:
@@ -94,7 +100,7 @@ class Batch:
                 tally.of_message(message.id, outcome)
             else:
                 self._admit(message.id, intake, tally)
-        self._replicate(tally, deadline)
+        self._replicate(tally, deadline, job)
         return self._sum_up(messages, tally)
 
     def process_event(self, event: object, deadline: float) -> BatchResult:
@@ -118,8 +124,12 @@ class Batch:
             if problem is not None:
                 body = {"Records": [change.record]}
                 tally.of_message(message_id, park_as_it_came(self._engine, body, problem))
-            elif change.kind is not ChangeKind.OTHER and not change.is_by(self._peers):
+            elif change.kind is not ChangeKind.OTHER and not self._is_peers_alone(change):
                 tally.messages[change].add(message_id)
+
+    def _is_peers_alone(self, change: Change) -> bool:
+        """What a peer does to its own replicas. The replicas themselves are looked at, and counted."""
+        return change.is_by(self._peers) and writer_of(change, self._peers) is not Writer.PEER
 
     def _unacceptable(self, change: Change) -> TerminalError | None:
         if change.bucket != self._source_bucket:
@@ -132,7 +142,7 @@ class Batch:
 
     # -- from changes to outcomes
 
-    def _replicate(self, tally: _Tally, deadline: float) -> None:
+    def _replicate(self, tally: _Tally, deadline: float, job: JobAsks | None = None) -> None:
         changes = list(tally.messages)
         if not changes:
             return
@@ -146,7 +156,7 @@ class Batch:
         # come to the place follow, one after the other, as they would only find it held.
         places: dict[LedgerKey, dict[str, list[Work]]] = defaultdict(lambda: defaultdict(list))
         routed = self._engine.parallel.map(
-            lambda change: self._route(change, configuration, deadline), changes
+            lambda change: self._route(change, configuration, deadline, job), changes
         )
         for change, works in zip(changes, routed, strict=True):
             if not works:
@@ -173,19 +183,28 @@ class Batch:
         ]
 
     def _route(
-        self, change: Change, configuration: Configuration, deadline: float
+        self, change: Change, configuration: Configuration, deadline: float, job: JobAsks | None
     ) -> Sequence[Work | Outcome]:
         try:
             change = self._envelopes.proven(change, configuration)
             followed = self._replica_changes.follow(change, configuration, deadline)
             if followed is not None:
                 return [followed]
-            routed = self._router.route(change, configuration)
+            routed = self._router.route(change, configuration, job)
             wanted = self._envelopes.without_unknown(routed)
             if routed and not wanted:
                 return [_about(change, Result.NOT_SELECTED, Reason.RULE_GONE)]
-            works = [self._within_stack(work) for work in wanted]
-            return or_ended(self._engine, change, works, configuration)
+            works: list[Work] = []
+            seen: list[Outcome] = []
+            for work in wanted:
+                # A replica that nobody asks for gets no row. One that was sent round ends in its own.
+                if isinstance(work.failure, PassedOver) and change.destination is None:
+                    seen.append(passed_over(work, work.failure))
+                else:
+                    works.append(self._within_stack(work))
+            if seen and not works:
+                return seen
+            return [*seen, *or_ended(self._engine, change, works, configuration)]
         except RetryableError as failure:
             return [_deferred(change, failure.reason, failure.detail)]
         except ReplicationError as failure:

@@ -8,7 +8,13 @@ from typing import Final
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.drift import foreign_on_top
-from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError, SourceGone
+from s3replicator.decisions.failures import (
+    PassedOver,
+    Reason,
+    ReplicationError,
+    RetryableError,
+    SourceGone,
+)
 from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, source_ref
 from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.outcome import Outcome, Result
@@ -24,7 +30,7 @@ from s3replicator.usecases.leased_key import LeasedKey, lease_key
 from s3replicator.usecases.pass_state import park_recorded
 from s3replicator.usecases.recall import recall
 from s3replicator.usecases.refresh import Pair
-from s3replicator.usecases.routing import Router
+from s3replicator.usecases.routing import Router, passed_over
 from s3replicator.usecases.settling import Settlement, Unfinished
 from s3replicator.usecases.work import Work
 
@@ -52,10 +58,12 @@ class Request:
 
 @dataclass(slots=True)
 class Report:
-    """``busy`` are destinations where another worker holds the key: ask again."""
+    """``busy`` are destinations where another worker holds the key: ask again. ``passed_over`` are replicas
+    that are not carried onward: nothing has become of them, but a job tells of them."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
+    passed_over: list[Outcome] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +174,7 @@ class ByHand:
             ]
             if request.restore_lost and not self.peers:
                 self._cover(leased, settlement)
-            complete = self._ask(request, leased, settlement, configuration)
+            complete = self._ask(request, leased, settlement, configuration, report)
             settlement.run()
             if not complete:
                 failures.append(_LATER)
@@ -211,7 +219,12 @@ class ByHand:
             leased.set_row(vid, replace(row, stray=(*row.stray, *above)))
 
     def _ask(
-        self, request: Request, leased: LeasedKey, settlement: Settlement, configuration: Configuration
+        self,
+        request: Request,
+        leased: LeasedKey,
+        settlement: Settlement,
+        configuration: Configuration,
+        report: Report,
     ) -> bool:
         """Reading may take half of the time there is; False if that was not enough for all versions."""
         rows, now = leased.rows(), self.engine.clock.now()
@@ -221,7 +234,7 @@ class ByHand:
                 return False
             row = rows.get(listed.version_id)
             if row is None:
-                self._ask_for_unknown(listed, leased, settlement, configuration)
+                self._ask_for_unknown(listed, leased, settlement, configuration, report)
             elif (request.restore_lost and settlement.is_lost(row)) or row.status in _TRIED_AGAIN:
                 settlement.ask_again(listed.version_id, row)
         for vid, row in rows.items():
@@ -239,12 +252,16 @@ class ByHand:
         leased: LeasedKey,
         settlement: Settlement,
         configuration: Configuration,
+        report: Report,
     ) -> None:
         if listed.kind is Kind.MARKER and self.peers:
             # Nothing in a delete marker says who wrote it: it may be a peer's own replica.
             return
         for work in self._wanted(listed, leased.head.source, leased.key, configuration):
-            settlement.ask(work)
+            if isinstance(work.failure, PassedOver):
+                report.passed_over.append(passed_over(work, work.failure))
+            else:
+                settlement.ask(work)
 
     def _wanted(
         self, listed: ListedVersion, source: str, key: LedgerKey, configuration: Configuration
@@ -252,8 +269,8 @@ class ByHand:
         """What the rules ask for of a version that has no row at this place."""
         fresh = Row(kind=listed.kind, status=Status.PENDING, order=facts_of(listed))
         change = letters.change_of(source, listed.version_id, fresh, key)
-        works = Router(self.engine.source).route(replace(change, destination=None), configuration)
-        return [work for work in works if work.key == key]
+        routed = Router.of(self.engine, self.peers).route(replace(change, destination=None), configuration)
+        return [work for work in routed if work.key == key]
 
     def _review(
         self,
@@ -274,7 +291,8 @@ class ByHand:
                 return
             if version.kind is Kind.MARKER and self.peers:
                 continue
-            works = self._wanted(version, source, key, configuration)
+            routed = self._wanted(version, source, key, configuration)
+            works = [work for work in routed if not isinstance(work.failure, PassedOver)]
             if version.version_id not in known:
                 for work in works:
                     remember(self.engine, work, owner)

@@ -21,8 +21,8 @@ from s3replicator.decisions.selection import (
     MOST_VERSIONS,
     MOST_VERSIONS_OF_A_KEY,
     Line,
+    is_taken,
     select,
-    standing,
 )
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import Kind, ListedVersion, VersionRef
@@ -210,10 +210,8 @@ class Examiner:
 
     def _weigh(self, version: ListedVersion, known: Mapping[Placement, Mapping[str, Row]]) -> bool:
         """Whether any of these places is to be given the version; added to the loads of their buckets."""
-        standings = self.terms.job.standings
-        lacking = {
-            p.bucket for p, rows in known.items() if standing(rows.get(version.version_id)) in standings
-        }
+        job = self.terms.job
+        lacking = {p.bucket for p, rows in known.items() if is_taken(job, rows.get(version.version_id))}
         for bucket in lacking:
             self.loads[bucket] = self.loads.get(bucket, Load()) + Load.of(version)
         return bool(lacking)
@@ -247,8 +245,8 @@ class Examiner:
         return self.terms.job.deep and any(row.live for row in rows.values())
 
     def _markers(self, rules: Sequence[Rule]) -> bool:
-        """Nothing in a delete marker says who wrote it: with peers, only its event tells."""
-        return not self.terms.peers and any(rule.delete_markers for rule in rules)
+        left_out = self.terms.job.leaves_out_markers(self.terms.peers)
+        return not left_out and any(rule.delete_markers for rule in rules)
 
 
 def _may_be_selected(version: ListedVersion, rules: Iterable[Rule], *, markers: bool) -> bool:

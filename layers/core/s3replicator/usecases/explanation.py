@@ -8,6 +8,7 @@ from s3replicator.decisions.configuration import Rule
 from s3replicator.decisions.explanation import AtBucket
 from s3replicator.decisions.failures import NotEligible, Reason, SourceGone
 from s3replicator.decisions.ledger import LedgerKey, source_name
+from s3replicator.decisions.provenance import Evidence
 from s3replicator.decisions.rules import Facts, needs_tags
 from s3replicator.decisions.versions import (
     Kind,
@@ -20,6 +21,7 @@ from s3replicator.decisions.versions import (
     id_for_s3,
 )
 from s3replicator.ports import Ledger, Source
+from s3replicator.usecases.evidence import OlderVersions
 
 #: By bucket, rules that may have something to ask.
 Asking = Mapping[str, Iterable[Rule]]
@@ -51,12 +53,13 @@ class Imagined:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """``facts`` are those of the object, or of what a delete marker hides. ``problem``: why it cannot be
-    looked at as it is. ``imagined``: nothing about it was read."""
+    looked at as it is. ``imagined``: nothing about it was read. ``copied_in_place`` as in ``Evidence``."""
 
     version: SourceVersion
     facts: Facts
     problem: str | None = None
     imagined: bool = False
+    copied_in_place: bool = False
 
 
 def with_owners(ledger: Ledger, ref: VersionRef, told: Iterable[AtBucket]) -> list[AtBucket]:
@@ -116,7 +119,11 @@ class Subjects:
             return None
         except NotEligible as failure:
             version, tags, problem = _object(ref), self._tags(ref, given, asking), failure.detail
-        return _with(given, Subject(version, Facts(tags, newest.size, newest.storage_class), problem))
+        subject = Subject(version, Facts(tags, newest.size, newest.storage_class), problem)
+        if isinstance(version, SourceObject):
+            evidence = OlderVersions(self.source).of(Evidence(version))
+            subject = replace(subject, copied_in_place=evidence.copied_in_place)
+        return _with(given, subject)
 
     def _hidden(
         self, bucket: str, key: str, below: Iterable[ListedVersion], given: Imagined, asking: Asking

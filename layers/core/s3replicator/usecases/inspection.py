@@ -12,20 +12,25 @@ from s3replicator.decisions.inspection import (
     State,
     VersionReport,
     awaited,
+    passed_over,
     with_unlisted,
 )
 from s3replicator.decisions.ledger import LedgerKey, source_name
+from s3replicator.decisions.provenance import MARKER_MAY_BE_PEERS, Evidence, Verdict, judge
 from s3replicator.decisions.rules import Facts, contenders, needs_tags, places, winner
-from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, Tag, VersionRef, id_for_s3
 from s3replicator.ports import Ledger, Parallel, Source
+from s3replicator.usecases.evidence import OlderVersions
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
+    """``peers`` as in ``Batch``."""
+
     source: Source
     ledger: Ledger
     parallel: Parallel
+    peers: frozenset[str] = frozenset()
 
     def of_key(
         self,
@@ -46,7 +51,7 @@ class Inspection:
         found = self.parallel.map(lambda place: self._history(place, source), keys)
         histories = dict(zip(keys, found, strict=True))
         listed = self.source.versions(bucket, key)
-        judge = _Judge(self.source, bucket, key, listed, rules=rules, histories=histories)
+        judge = _Judge(self.source, bucket, key, listed, rules=rules, histories=histories, peers=self.peers)
 
         def report(entry: tuple[ListedVersion, bool]) -> VersionReport:
             version, is_listed = entry
@@ -85,6 +90,7 @@ class _Judge:
         *,
         rules: Mapping[str, tuple[Rule, ...]],
         histories: Mapping[LedgerKey, History],
+        peers: frozenset[str],
     ) -> None:
         self._source = source
         self._bucket = bucket
@@ -92,9 +98,10 @@ class _Judge:
         self._listed = listed
         self._rules = rules
         self._histories = histories
+        self._peers = peers
         # Two threads may both ask at first; the answers are the same.
         self._tags: Callable[[str], frozenset[Tag]] = cache(self._read_tags)
-        self._is_replica: Callable[[str], bool] = cache(self._read_is_replica)
+        self._evidence: Callable[[str], Evidence | None] = cache(self._find_evidence)
 
     def owns(self, history: History) -> bool:
         """False if the key at the destination belongs to another source key."""
@@ -110,8 +117,9 @@ class _Judge:
             return replace(recorded, rule=rule.id if rule else None)
         if rule is None:
             return AtDestination(destination, State.NONE)
-        if version.kind is Kind.OBJECT and self._is_replica(version.version_id):
-            return AtDestination(destination, State.REPLICA)
+        verdict = self._verdict(version, destination, rule)
+        if verdict is not None and verdict.passed_over:
+            return passed_over(destination, rule, verdict.told)
         place = LedgerKey(destination, rule.transform.of(self._key))
         history = self._histories[place]
         if history.head is not None and not self.owns(history):
@@ -157,13 +165,22 @@ class _Judge:
         except SourceGone:
             return frozenset()
 
-    def _read_is_replica(self, version_id: str) -> bool:
+    def _verdict(self, version: ListedVersion, destination: str, rule: Rule) -> Verdict | None:
+        if version.kind is Kind.MARKER:
+            return MARKER_MAY_BE_PEERS if self._peers else None
+        evidence = self._evidence(version.version_id)
+        return judge(evidence, destination, rule_asks=rule.replicas) if evidence is not None else None
+
+    def _find_evidence(self, version_id: str) -> Evidence | None:
+        """None if it cannot be looked at, and is called what any other version would be."""
         try:
             version = self._source.head(self._ref(version_id))
+            if isinstance(version, SourceObject):
+                found = Evidence(version, may_be_peers=bool(self._peers))
+                return OlderVersions(self._source).of(found)
         except ReplicationError:
-            # It cannot be looked at, and is called what any other version would be.
-            return False
-        return isinstance(version, SourceObject) and is_replica(version)
+            pass
+        return None
 
     def _ref(self, version_id: str) -> VersionRef:
         return VersionRef(self._bucket, self._key, version_id)

@@ -12,19 +12,22 @@ from typing import Any, Final
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration
+from s3replicator.decisions.events import parse_body
 from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError
 from s3replicator.decisions.job import InvalidJob, Job, JobKind, parse_job
 from s3replicator.decisions.job_report import Task, TaskStatus, ended, lines_of, tasks_of
 from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
-from s3replicator.decisions.selection import Line, keys_of, select, standing
+from s3replicator.decisions.selection import Line, is_taken, keys_of, select
 from s3replicator.decisions.versions import ListedVersion, VersionRef
 from s3replicator.ports import Configurations, JobStore, LeaseLost
 from s3replicator.usecases.batch import Batch, Message
 from s3replicator.usecases.by_hand import ByHand, Request
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.reconcile import KeyBusy, Reconciler, settled
+from s3replicator.usecases.routing import Router
+from s3replicator.usecases.work import Work
 
 #: Keys begun together: what is known of them is written down before the next ones are begun.
 _AT_ONCE: Final = 100
@@ -43,6 +46,7 @@ _STATUSES: Final = {
     Result.REMOVED: TaskStatus.SUCCEEDED,
     Result.GONE: TaskStatus.SKIPPED,
     Result.NOT_ELIGIBLE: TaskStatus.SKIPPED,
+    Result.PASSED_OVER: TaskStatus.SKIPPED,
     Result.SUPERSEDED: TaskStatus.SKIPPED,
     Result.HANDED_OVER: TaskStatus.PENDING,
     Result.SENT_TO_LARGE_LANE: TaskStatus.PENDING,
@@ -193,14 +197,14 @@ class JobBatch:
                 message = Message(f"{len(messages)}", self._letter(line.key, version))
                 messages.append(message)
                 keys[message.id] = line.key
-        result = self.batch.process(messages, deadline)
+        result = self.batch.process(messages, deadline, job.asks)
         progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
         unfinished = {keys[message] for message in result.returned}
         closed = {outcome.key for outcome in result.outcomes if outcome.reason == Status.TOMBSTONE}
         opened = {key for key in closed if key and self.by_hand.recall(self.source_bucket, key, deadline)}
         if opened:
             again = [message for message in messages if keys[message.id] in opened]
-            result = self.batch.process(again, deadline)
+            result = self.batch.process(again, deadline, job.asks)
             progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
             unfinished |= {keys[message] for message in result.returned}
         progress.tries.update(line.key for line in lines)
@@ -221,12 +225,12 @@ class JobBatch:
         for version in versions:
             name = version.version_id
             told = {place: rows.get(name) for place, rows in known.items()}
-            if any(standing(row) in job.standings for row in told.values()):
+            if any(is_taken(job, row) for row in told.values()):
                 unfinished.append(version)
             progress.add(
                 ended(_task_at(key, name, place), row)
                 for place, row in told.items()
-                if row is not None and standing(row) not in job.standings
+                if row is not None and not is_taken(job, row)
             )
         return unfinished
 
@@ -243,7 +247,8 @@ class JobBatch:
         if line.versions is not None:
             return line.versions, []
         rules = [rule for held in places(configuration, line.key).values() for rule in held]
-        markers = not self.reconciler.peers and any(rule.delete_markers for rule in rules)
+        left_out = job.leaves_out_markers(self.reconciler.peers)
+        markers = not left_out and any(rule.delete_markers for rule in rules)
         listed = self.engine.source.versions(self.source_bucket, line.key)
         missing = [
             replace(
@@ -298,19 +303,28 @@ class JobBatch:
             yield from self._plan(job, line, configuration)
 
     def _plan(self, job: Job, line: Line, configuration: Configuration) -> list[Task]:
-        """A dry run."""
-        versions, missing = self._versions(job, line, configuration)
-        return missing + [
-            replace(
-                _task_at(line.key, version.version_id, place), status=TaskStatus.SKIPPED, detail="a dry run"
-            )
-            for version in versions
-            for place in places(configuration, line.key)
-        ]
+        """A dry run: what is found out about each version is what the job would find out. Raises the failures
+        that a second try may cure."""
+        router = Router.of(self.engine, self.reconciler.peers)
+        versions, tasks = self._versions(job, line, configuration)
+        for version in versions:
+            [change] = parse_body(self._letter(line.key, version)).changes
+            tasks += [_planned(work) for work in router.route(change, configuration, job.asks)]
+        return tasks
 
 
 def _task_at(key: str, version: str | None, place: LedgerKey) -> Task:
     return Task(key, version, place.destination, TaskStatus.PENDING, replica_key=place.other_than(key))
+
+
+def _planned(work: Work) -> Task:
+    failure = work.failure
+    if isinstance(failure, RetryableError):
+        raise failure
+    task = replace(
+        _task_at(work.change.key, work.version_id, work.key), status=TaskStatus.SKIPPED, detail="a dry run"
+    )
+    return task if failure is None else replace(task, reason=failure.reason, detail=failure.detail)
 
 
 def _task(outcome: Outcome) -> Task:

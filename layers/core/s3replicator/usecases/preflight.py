@@ -24,11 +24,15 @@ from s3replicator.decisions.preflight import (
     onward,
 )
 from s3replicator.decisions.probe import Probe, planned
-from s3replicator.decisions.versions import Kind, VersionRef
+from s3replicator.decisions.provenance import says_replica
+from s3replicator.decisions.versions import Kind, SourceObject, VersionRef
 from s3replicator.ports import Lister, Parallel, Source
 from s3replicator.usecases.probing import ProbeWriting, Report, Rules, Task
 
 _NO_RULES: Final = Configuration(())
+
+#: Objects at the source that are looked at to see whether others write replicas there.
+_MOST_LOOKED_AT: Final = 20
 
 
 class Settings(Protocol):
@@ -45,7 +49,8 @@ class Settings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """``destinations`` maps the stack's buckets to their regions, ``region`` is the stack's own."""
+    """``destinations`` maps the stack's buckets to their regions, ``region`` is the stack's own; ``peers`` as
+    in ``Batch``."""
 
     source_bucket: str
     region: str
@@ -56,6 +61,7 @@ class Preflight:
     source_lister: Lister
     writing: ProbeWriting
     parallel: Parallel
+    peers: frozenset[str] = frozenset()
 
     def run(self, nonce: str) -> Report:
         """``nonce`` names the probes of this check."""
@@ -64,6 +70,7 @@ class Preflight:
         source, *destinations = self._look_at_buckets(configuration)
         report.findings += about_source(source, self.region, self.destinations)
         report.findings += self._read_source(source)
+        report.findings += self._look_for_replicas(source, configuration)
         keys = self._look_at_keys(configuration)
         for bucket in destinations:
             region = self.destinations[bucket.name]
@@ -136,6 +143,32 @@ class Preflight:
             yield about_failure(Check.SOURCE, name, failure)
             return
         yield fine(Check.SOURCE, name, "a version was read" if listed else "it is empty")
+
+    def _look_for_replicas(self, source: Bucket, configuration: Configuration) -> Iterator[Finding]:
+        """Nothing in a delete marker says who wrote it. Whether others write replicas here is seen from some
+        of the youngest objects on the first page of the listing; what is not among them is not found."""
+        circling = not self.peers and any(rule.delete_markers for rule in configuration.ranked)
+        if not circling or not may_be_probed(source):
+            return
+        try:
+            listed = self.source_lister.page("", None).versions
+            objects = [(key, version) for key, version in listed if version.kind is Kind.OBJECT]
+            youngest = sorted(objects, key=lambda one: -one[1].last_modified)[:_MOST_LOOKED_AT]
+            refs = [VersionRef(source.name, key, version.version_id) for key, version in youngest]
+            replicas = [ref for ref in self.parallel.map(self._replica, refs) if ref is not None]
+        except ReplicationError:
+            return  # that the source cannot be read is told already
+        if replicas:
+            yield problems.MARKERS_MAY_CIRCLE.at(source.name, key=replicas[0].key)
+        else:
+            yield fine(Check.LOOPS, source.name, "no replicas of others were seen")
+
+    def _replica(self, ref: VersionRef) -> VersionRef | None:
+        try:
+            version = self.source.head(ref)
+        except (NotEligible, SourceGone):
+            return None
+        return ref if isinstance(version, SourceObject) and says_replica(version) else None
 
     # -- the probes
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from s3replicator.decisions.drift import unknown_objects
 from s3replicator.decisions.ledger import LedgerKey, Row, source_ref
 from s3replicator.decisions.recollection import Recognised, recollect
+from s3replicator.decisions.replica import digest_of
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.stamp import Stamp, place_of
 from s3replicator.decisions.versions import SourceObject
@@ -46,5 +47,5 @@ def _recognised(key: LedgerKey, source: str, replica: SourceObject, version_id: 
         # A user's copy of a replica carries the stamp along, but lies elsewhere.
         ours = stamp.place == place_of(key.destination, key.key)
         same = stamp.source_bucket == source_ref(source, "").bucket
-        return Recognised(stamp.version_id, stamp.nonce) if ours and same else None
+        return Recognised(stamp.version_id, stamp.nonce, digest_of(replica)) if ours and same else None
     return Recognised(version_id) if replica.native_replica else None

@@ -6,13 +6,14 @@ from typing import Final
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Configuration, Rule
-from s3replicator.decisions.drift import Drift, Finding, compare, is_missing
-from s3replicator.decisions.failures import Reason, RetryableError, SourceGone
+from s3replicator.decisions.drift import Drift, Finding, compare, foreign_on_top, is_missing
+from s3replicator.decisions.failures import PassedOver, Reason, RetryableError, SourceGone
 from s3replicator.decisions.job import Job
 from s3replicator.decisions.job_report import Task, TaskStatus, ended_finding
 from s3replicator.decisions.ledger import Head, LedgerKey, Row, Status, source_name
 from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.recollection import Recognised, in_their_place, users_copies
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import Kind, VersionRef
@@ -30,6 +31,10 @@ _UNDER_WAY: Final = frozenset({Result.SENT_TO_LARGE_LANE, Result.DELAYED})
 _COME_BACK: Final = frozenset({Reason.BUSY, Reason.LEDGER_UNAVAILABLE})
 
 
+#: What others have done at the destination, and what is undone only if it is asked for.
+_RESTORED: Final = frozenset({Drift.LOST, Drift.COPIED_IN_PLACE})
+
+
 class KeyBusy(Exception):
     """Another worker holds the key, or time is up: look again later."""
 
@@ -39,6 +44,7 @@ def settled(by_hand: ByHand, request: Request, deadline: float) -> Iterator[Outc
     open, after what has been done nevertheless."""
     report = by_hand.settle(request, deadline)
     yield from (outcome for outcome in report.outcomes if outcome.reason not in _COME_BACK)
+    yield from report.passed_over
     if report.busy or any(outcome.reason == Reason.BUSY for outcome in report.outcomes):
         raise KeyBusy
     for outcome in report.outcomes:
@@ -119,14 +125,32 @@ class _Look:
             for listed in source
             if is_missing(rows.get(listed.version_id)) and listed.last_modified <= expected
         ]
+        works = {vid: work for vid in wanted if (work := self._work(sides, vid)) is not None}
+        passed_over = {
+            vid: work.failure.detail for vid, work in works.items() if isinstance(work.failure, PassedOver)
+        }
+        recognised = recognise(engine, self.key, self._source, rows, sides)
+        copies = users_copies(rows, sides.destination, recognised)
+        placed = in_their_place(rows, sides.destination, copies)
         found = compare(
             rows,
             sides,
-            {vid for vid in wanted if self._is_selected(sides, vid)},
+            works.keys() - passed_over.keys(),
             interrupted=is_interrupted(head, engine.clock.now()),
             shared=bool(self.reconciler.peers),
+            copies=placed,
         )
-        found += self._unrecorded(rows, sides)
+        found += [Finding(Drift.PASSED_OVER, vid, why, known=True) for vid, why in passed_over.items()]
+        # What hides a newer replica is told of as overwritten, unless others may write there.
+        covering = None if self.reconciler.peers else foreign_on_top(rows, sides)
+        hiding = set(covering[1] if covering is not None else ()) - placed
+        found += [
+            Finding(Drift.COPIED_IN_PLACE, vid, f"the copy {copy}", known=True)
+            for copy, vid in copies.items()
+            if copy not in hiding
+        ]
+        unrecorded = {copy: what for copy, what in recognised.items() if copy not in copies}
+        found += self._unrecorded(rows, sides, unrecorded)
         return found + (self._differences(rows) if self.job.deep else [])
 
     def rows(self) -> Mapping[str, Row]:
@@ -137,24 +161,26 @@ class _Look:
     def _source(self) -> str:
         return source_name(VersionRef(self.reconciler.source_bucket, self.source_key, ""))
 
-    def _is_selected(self, sides: Sides, version_id: str) -> bool:
-        """Whether a version that no row knows should have one: the rules may ask for its tags, and it may be
+    def _work(self, sides: Sides, version_id: str) -> Work | None:
+        """What a version that no row knows should have come to: the rules may ask for its tags, and it may be
         a replica itself."""
         listed = next(one for one in sides.source if one.version_id == version_id)
         if not self.rules or (listed.kind is Kind.MARKER and self.reconciler.peers):
-            return False
+            return None
         fresh = Row(kind=listed.kind, status=Status.PENDING, order=facts_of(listed))
         change = letters.change_of(self._source, version_id, fresh, self.key)
-        router = Router(self.reconciler.engine.source)
+        router = Router.of(self.reconciler.engine, self.reconciler.peers)
         works = router.route(replace(change, destination=None), self.configuration)
-        return any(work.key == self.key and not self._is_gone(work) for work in works)
+        return next((work for work in works if work.key == self.key and not self._is_gone(work)), None)
 
     def _is_gone(self, work: Work) -> bool:
         source, failure = self.reconciler.engine.source, work.failure
         return failure is not None and isinstance(confirmed(source, work.change.ref, failure), SourceGone)
 
-    def _unrecorded(self, rows: Mapping[str, Row], sides: Sides) -> list[Finding]:
-        recognised = recognise(self.reconciler.engine, self.key, self._source, rows, sides)
+    @staticmethod
+    def _unrecorded(
+        rows: Mapping[str, Row], sides: Sides, recognised: Mapping[str, Recognised]
+    ) -> list[Finding]:
         found = []
         for replica, what in recognised.items():
             row = rows.get(what.version_id)
@@ -190,7 +216,7 @@ def is_interrupted(head: Head | None, now: float) -> bool:
 
 
 def _is_wanted(finding: Finding, job: Job) -> bool:
-    return not finding.known or (job.restore_lost and finding.drift is Drift.LOST)
+    return not finding.known or (job.restore_lost and finding.drift in _RESTORED)
 
 
 def _found(look: _Look, finding: Finding) -> Task:
@@ -222,11 +248,16 @@ def _task(
     task = replace(_found(look, finding), status=TaskStatus.SUCCEEDED)
     if finding.drift is Drift.LOST and not look.job.restore_lost:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
+    is_left = any((one.drift, one.version_id) == (finding.drift, finding.version_id) for one in left)
+    if finding.drift is Drift.COPIED_IN_PLACE and is_left:
+        return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_COPIED)
+    if finding.drift is Drift.PASSED_OVER:
+        return replace(task, status=TaskStatus.SKIPPED, reason=Reason.SRC_IS_REPLICA)
     if finding.drift is Drift.UNRECORDED and finding.known:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.SRC_VERSION_NOT_FOUND)
     if outcomes is None:
         return replace(task, status=TaskStatus.SKIPPED, detail=finding.detail or "a dry run")
-    if all((one.drift, one.version_id) != (finding.drift, finding.version_id) for one in left):
+    if not is_left:
         # Not found again need not be right: it may be known, and somebody come back for it.
         return ended_finding(task, rows)
     about = [one for one in outcomes if one.version_id in (finding.version_id, None)]

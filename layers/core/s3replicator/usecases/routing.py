@@ -7,11 +7,12 @@ from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import Change, ChangeKind
-from s3replicator.decisions.failures import NotEligible, Reason, ReplicationError, SourceGone
+from s3replicator.decisions.failures import NotEligible, PassedOver, Reason, ReplicationError, SourceGone
 from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.provenance import Evidence, Ground, JobAsks, Verdict, Writer, judge
 from s3replicator.decisions.replica import check_eligible
 from s3replicator.decisions.rules import Facts, contenders, needs_object, needs_tags, places, winner
-from s3replicator.decisions.stamp import is_replica
 from s3replicator.decisions.versions import (
     Kind,
     SourceObject,
@@ -22,6 +23,8 @@ from s3replicator.decisions.versions import (
 )
 from s3replicator.ports import Source
 from s3replicator.usecases.absence import confirmed
+from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.evidence import OlderVersions, Peek, evidence_of, remembered, writer_of
 from s3replicator.usecases.probes import is_of_a_probe
 from s3replicator.usecases.work import Work
 
@@ -33,10 +36,22 @@ _Contending = Mapping[str, Sequence[Rule]]
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    source: Source
+    """``peek`` reads the ledger; ``peers`` as in ``Batch``."""
 
-    def route(self, change: Change, configuration: Configuration) -> Sequence[Work]:
-        """The work of one change; empty if no rule selects it. Failures to read are part of the work."""
+    source: Source
+    peek: Peek
+    peers: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, engine: Engine, peers: frozenset[str] = frozenset()) -> "Router":
+        return cls(engine.source, engine.ledger.peek, peers)
+
+    def route(
+        self, change: Change, configuration: Configuration, job: JobAsks | None = None
+    ) -> Sequence[Work]:
+        """The work of one change; empty if no rule selects it. Failures to read are part of the work, and a
+        replica that is passed over is one that fails with ``PassedOver``. ``job`` is what brings the change,
+        if that is no event."""
         if change.kind is ChangeKind.OTHER or is_of_a_probe(self.source, change):
             return []
         if change.kind is ChangeKind.SETTLE and change.destination is not None:
@@ -44,13 +59,15 @@ class Router:
         if change.kind is ChangeKind.REMOVED:
             return _removals(change, configuration)
         contending = contenders(configuration, change.key)
+        if change.destination is None and self._is_passed_over_unseen(change, contending):
+            return _passed_over_unseen(change, contending)
         if change.destination is not None:
             # Sent back by us: there is, or may be, a row that must not stay open.
             contending = {change.destination: contending.get(change.destination, ())}
         looked_at = _LookedAt(self.source, change)
         try:
             if needs_object(contending) and (other := looked_at.turned_into()) is not None:
-                return self.route(other, configuration)
+                return self.route(other, configuration, job)
             chosen = _choose(change, contending, looked_at.facts(contending))
         except ReplicationError as failure:
             # Nobody can say which of them decides, so all of them are told.
@@ -68,15 +85,71 @@ class Router:
             return [_work(change, bucket, rule, failure=failure) for bucket, rule in wanted.items()] + closed
         other = looked_at.turned_into()
         if other is not None:
-            return self.route(other, configuration)
+            return self.route(other, configuration, job)
         change = replace(change, version_id=version.ref.version_id)
-        if isinstance(version, SourceObject) and is_replica(version):
-            # Replicas are not replicated onward. Nobody asks for them, unless a row is open already.
-            if change.destination is None:
-                return []
-            onward = NotEligible(Reason.SRC_OBJECT_NOT_ELIGIBLE, "the version is a replica itself")
-            return [_work(change, bucket, rule, failure=onward) for bucket, rule in wanted.items()]
-        return [_judged(change, bucket, rule, version) for bucket, rule in wanted.items()] + closed
+        if not isinstance(version, SourceObject):
+            return [_judged(change, bucket, rule, version) for bucket, rule in wanted.items()] + closed
+        case = _Case(self, change, evidence_of(version, change, self.peers), job)
+        works = [case.work(bucket, rule) for bucket, rule in wanted.items()]
+        return [work for work in works if work is not None] + closed
+
+    def _is_passed_over_unseen(self, change: Change, contending: _Contending) -> bool:
+        """Whether a peer wrote it, and no rule can carry it onward. Of a delete marker nobody could say where
+        it has been: it might go round for ever."""
+        rules = (rule for contenders in contending.values() for rule in contenders)
+        carried = change.kind is not ChangeKind.MARKED and any(rule.replicas for rule in rules)
+        return writer_of(change, self.peers) is Writer.PEER and not carried
+
+
+@dataclass(slots=True)
+class _Case:
+    """An object at the source: whether it is a replica, and what becomes of it at each destination."""
+
+    router: Router
+    change: Change
+    evidence: Evidence
+    job: JobAsks | None
+    _history: bool = False
+
+    def work(self, bucket: str, rule: Rule) -> Work | None:
+        """None if the job does not ask for it."""
+        change = self.change
+        try:
+            verdict = self._verdict(bucket, rule)
+        except ReplicationError as failure:
+            return _work(change, bucket, rule, failure=failure)
+        if verdict.passed_over:
+            return _work(change, bucket, rule, failure=_why_passed_over(verdict))
+        if not verdict.wanted:
+            return None
+        return _judged(replace(change, origin=verdict.origin), bucket, rule, self.evidence.version)
+
+    def _verdict(self, bucket: str, rule: Rule) -> Verdict:
+        evidence = self.evidence
+        if self.job is not None or self.change.follows:
+            # The ledger knows what the event of the version said.
+            there = LedgerKey(bucket, rule.transform.of(self.change.key))
+            evidence = remembered(evidence, there, self.router.peek, self.job)
+        if evidence.decided is None and not self._history:
+            self.evidence = OlderVersions(self.router.source).of(evidence)
+            self._history, evidence = True, self.evidence
+        return judge(evidence, bucket, rule_asks=rule.replicas, job=self.job)
+
+
+def _passed_over_unseen(change: Change, contending: _Contending) -> list[Work]:
+    """Nothing is read."""
+    peers = _why_passed_over(Verdict(Ground.PEER, replica=True, wanted=False))
+    deciding = {bucket: _selecting(change, rules) for bucket, rules in contending.items()}
+    return [_work(change, bucket, rule, failure=peers) for bucket, rule in deciding.items() if rule]
+
+
+def _why_passed_over(verdict: Verdict) -> PassedOver:
+    return PassedOver(verdict.told, expected=verdict.expected)
+
+
+def _selecting(change: Change, rules: Sequence[Rule]) -> Rule | None:
+    marked = change.kind is ChangeKind.MARKED
+    return next((rule for rule in rules if rule.delete_markers or not marked), None)
 
 
 @dataclass(slots=True)
@@ -186,6 +259,13 @@ def _removals(change: Change, configuration: Configuration) -> list[Work]:
         key: [rule for rule in rules if rule.version_deletes is not None] for key, rules in found.items()
     }
     return [_work(change, key.destination, rules[0]) for key, rules in deleting.items() if rules]
+
+
+def passed_over(work: Work, failure: PassedOver) -> Outcome:
+    """What is changed of a replica afterwards is not counted again."""
+    result = Result.NOT_SELECTED if work.change.follows else Result.PASSED_OVER
+    outcome = work.outcome(result, reason=failure.reason, detail=failure.detail)
+    return replace(outcome, expected=failure.expected)
 
 
 def _closed(change: Change, wanted: Mapping[str, Rule]) -> list[Work]:

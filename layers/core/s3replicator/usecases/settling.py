@@ -438,7 +438,7 @@ class Settlement:
         work = self.works.get(version_id)
         if work is None:
             change = self._as_told(version_id, row).change
-            works = Router(self.engine.source).route(change, self.configuration)
+            works = Router.of(self.engine).route(change, self.configuration)
             here = (work for work in works if work.key == self.leased.key)
             work = next(here, None) or self._unwanted(version_id, row, works)
         is_refused = work.failure is not None and not isinstance(work.failure, RetryableError)

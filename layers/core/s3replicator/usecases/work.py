@@ -11,11 +11,12 @@ from s3replicator.decisions.announcements import (
     threshold_of,
 )
 from s3replicator.decisions.configuration import Rule
-from s3replicator.decisions.events import Change, ChangeKind, Upload
+from s3replicator.decisions.events import Change, ChangeKind, Origin, Upload
 from s3replicator.decisions.failures import NotEligible, ReplicationError, SourceGone
 from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
+from s3replicator.decisions.provenance import trace_of
 from s3replicator.decisions.replica import bears_stamp, foretold_etag
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, is_null
@@ -112,7 +113,21 @@ class Work:
         return replace(intent, unstamped_size=self.size, unstamped_etag=foretold_etag(self.source))
 
     def stamp(self, nonce: str) -> Stamp:
-        return Stamp.of(self.change.ref, nonce, self.destination, self.key.key)
+        """Without room for its trace it has none; only a job takes along what has not."""
+        stamp = Stamp.of(self.change.ref, nonce, self.destination, self.key.key, self._trace())
+        if not stamp.trace or not isinstance(self.source, SourceObject):
+            return stamp
+        fits = bears_stamp(self.source, stamp, by_parts=self.large)
+        return stamp if fits else replace(stamp, trace=frozenset())
+
+    def _trace(self) -> frozenset[str]:
+        """The buckets that the source version came through. What somebody wrote there came through none."""
+        if not isinstance(self.source, SourceObject):
+            return frozenset()
+        if self.again is not None:
+            made_before = Stamp.read(self.source.metadata)
+            return made_before.trace if made_before else frozenset()
+        return trace_of(self.source) if self.change.origin is Origin.ONWARD else frozenset()
 
     def row(self, status: Status, old: Row | None = None) -> Row:
         """A row for this version; what an earlier attempt left at the destination is kept in it, and what
@@ -125,6 +140,7 @@ class Work:
             event_time=self.change.event_time,
             threshold=self._threshold(status, old),
             missed=self.change.missed or (old is not None and old.missed and old.status in _UNREPLICATED),
+            origin=self.change.origin or (old.origin if old is not None else None),
         )
         if self.change.follows:
             fresh = fresh.owing(self.change.kind)
