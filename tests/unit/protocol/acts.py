@@ -3,6 +3,7 @@
 An act that makes no sense at the moment does nothing, so any script of acts can be run, and be shortened.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -14,15 +15,16 @@ from tests.unit.protocol.memory_bucket import Version
 from tests.unit.protocol.memory_queues import Queue
 from tests.unit.protocol.memory_s3 import ForeignVersionRemoved
 from tests.unit.protocol.scheduler import Fate, Worker
+from tests.unit.protocol.stack import Feature
 from tests.unit.protocol.world import Terms, Violation, World
 
 T = TypeVar("T")
 
 KEYS: Final = ("a", "b")
-_LARGE: Final = SINGLE_COPY_LIMIT + 1
+LARGE: Final = SINGLE_COPY_LIMIT + 1
 _MOST_WORKERS: Final = 4
 #: How often an operator asks for the same.
-_PATIENCE: Final = 8
+PATIENCE: Final = 8
 
 #: What an act may be told, by the name of its parameter; what is here twice is drawn more often. ``which``
 #: is one of several, taken modulo how many there are.
@@ -54,13 +56,13 @@ class Acts:
     # -- users at the source
 
     def put(self, key: str, large: bool, crowded: bool) -> None:
-        self.world.put(key, _LARGE if large else 1, crowded=crowded)
+        self.world.put(key, LARGE if large else 1, crowded=crowded)
 
     def mark(self, key: str) -> None:
         self.world.mark(key)
 
     def begin_upload(self, key: str, large: bool) -> None:
-        self._uploads.append(self.world.begin(key, _LARGE if large else 2))
+        self._uploads.append(self.world.begin(key, LARGE if large else 2))
 
     def end_upload(self, which: int) -> None:
         if self._uploads:
@@ -87,7 +89,7 @@ class Acts:
     def _change(self, key: str, which: int, change: Callable[[Version], None]) -> None:
         versions = self.world.source.versions(key)
         if versions:
-            change(_pick(versions, which))
+            change(pick(versions, which))
 
     # -- others at the destination
 
@@ -113,7 +115,7 @@ class Acts:
         ]
         if ours:
             act = self.world.copy_foreign if copy else self.world.remove_foreign
-            act(key, _pick(ours, which).version_id)
+            act(key, pick(ours, which).version_id)
 
     # -- messages and workers
 
@@ -121,7 +123,7 @@ class Acts:
         """A message is dealt with in one go."""
         letters = self.world.queues.waiting(queue)
         if letters:
-            self.world.finish(self.world.take(queue, [_pick(letters, which)]))
+            self.world.finish(self.world.take(queue, [pick(letters, which)]))
 
     def work(self, queue: Queue, which: int, count: int, steps: int, fate: Fate) -> None:
         """A worker gets messages, and as far as it gets."""
@@ -140,11 +142,11 @@ class Acts:
 
     def go_on(self, which: int, steps: int, fate: Fate) -> None:
         if self.world.scheduler.workers:
-            self._go(_pick(self.world.scheduler.workers, which), steps, fate)
+            self._go(pick(self.world.scheduler.workers, which), steps, fate)
 
     def finish(self, which: int) -> None:
         if self.world.scheduler.workers:
-            self.world.finish(_pick(self.world.scheduler.workers, which))
+            self.world.finish(pick(self.world.scheduler.workers, which))
 
     def _is_room(self) -> bool:
         return len(self.world.scheduler.workers) < _MOST_WORKERS
@@ -158,16 +160,16 @@ class Acts:
     def duplicate(self, queue: Queue, which: int) -> None:
         letters = self.world.queues.letters[queue]
         if letters:
-            self.world.duplicate(queue, _pick(letters, which))
+            self.world.duplicate(queue, pick(letters, which))
 
     def lose(self, which: int) -> None:
         letters = [letter for letter in self.world.queues.waiting(Queue.INGEST) if not letter.received]
         if letters:
-            self.world.lose(_pick(letters, which))
+            self.world.lose(pick(letters, which))
 
     def land(self, which: int) -> None:
         if self.world.scheduler.zombies:
-            self.world.land(_pick(self.world.scheduler.zombies, which))
+            self.world.land(pick(self.world.scheduler.zombies, which))
 
     def wait(self, seconds: float, amid: bool) -> None:
         self.world.wait(seconds, amid=amid)
@@ -189,10 +191,10 @@ class Acts:
 
     def _reconcile(self) -> None:
         """As an operator does: who is told that something is under way asks again later."""
-        for _ in range(_PATIENCE):
+        for _ in range(PATIENCE):
             reports = [self.world.reconcile(key) for key in KEYS]
             self.world.run_dry()
-            if all(_is_done(report) for report in reports):
+            if all(is_done(report) for report in reports):
                 return
         raise Violation("settling by hand does not come to an end")
 
@@ -211,6 +213,14 @@ class Acts:
             for key in KEYS
         ]
 
+    def close(self) -> None:
+        self.world.close()
+
+    @property
+    def seen(self) -> Counter[Feature]:
+        """Nothing of the wider world."""
+        return Counter()
+
     def told(self, act: Callable[[], object]) -> None:
         """Whatever breaks the protocol says how it came to that."""
         try:
@@ -220,10 +230,10 @@ class Acts:
             raise Violation(f"{violation}\n{self.world.terms}\n{trace}") from violation
 
 
-def _is_done(report: Report) -> bool:
+def is_done(report: Report) -> bool:
     results = {outcome.result for outcome in report.outcomes}
     return not report.busy and not results & {Result.DELAYED, Result.SENT_TO_LARGE_LANE}
 
 
-def _pick(several: Sequence[T], which: int) -> T:
+def pick(several: Sequence[T], which: int) -> T:
     return several[which % len(several)]

@@ -5,7 +5,7 @@ Quiet: no message left, nobody at work, all leases over. See docs/architecture.m
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final
 
@@ -23,7 +23,8 @@ class Past:
     ``body`` is None for a delete marker; ``crowded``: its metadata has no room for a stamp; ``twice``:
     another null version of the same second has the same name; ``deleted``: when somebody deleted it;
     ``expired``: it went without anybody deleting it; ``unheard``: names of the events about it that have been
-    lost.
+    lost; ``by_stack``: a stack wrote it, so it is a replica itself; ``stamped``: it bears a stamp,
+    whoever wrote it; ``copied``: a user made it of this version of the key.
     """
 
     kind: Kind
@@ -35,6 +36,9 @@ class Past:
     deleted: float | None = None
     expired: bool = False
     unheard: set[str] = field(default_factory=set)
+    by_stack: bool = False
+    stamped: bool = False
+    copied: str | None = None
 
     def has_missed(self, *kinds: str) -> bool:
         return any(event.startswith(kinds) for event in self.unheard)
@@ -47,6 +51,14 @@ class Quiet:
     ``foreign`` is what others did at the destination, ``restored`` are the versions whose replicas they
     removed and an operator has asked for since, ``reconciled`` whether the key has been settled by hand
     since, ``tidy`` whether no worker died and no request was lost.
+
+    In a wider world: ``changed`` whether the rules have been, ``skewed`` whether clocks are apart,
+    ``shared`` whether stacks know each other as peers,
+    ``onward`` whether replicas are to be replicated, too. ``named`` are versions of which somebody was
+    told why they have no row, ``waiting`` those that an operator can see waiting; ``told`` those whose making
+    somebody was told of, or that were asked for (None: no matter). ``rival`` is the source key that has the
+    place, if another has; ``empty``: nothing is left of that, ``rightful``: a rule gives it the place, or
+    did. ``forged`` are ids that somebody wrote into rows.
     """
 
     source: Sequence[Version]
@@ -63,6 +75,17 @@ class Quiet:
     reconciled: bool
     tidy: bool
     now: float
+    changed: bool = False
+    skewed: bool = False
+    shared: bool = False
+    onward: bool = False
+    named: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
+    told: frozenset[str] | None = None
+    rival: str | None = None
+    empty: bool = False
+    rightful: bool = True
+    forged: frozenset[str] = frozenset()
 
     # -- words
 
@@ -82,9 +105,32 @@ class Quiet:
     def selected(self) -> Iterator[Version]:
         """What the rule selects, and somebody was told of."""
         for version in self.source:
-            told = self.reconciled or not self.past[version.name].has_missed(*MAKING)
-            if told and (version.kind is Kind.OBJECT or self.markers):
+            past = self.past[version.name]
+            if past.by_stack and not self.onward:
+                continue
+            # By hand nobody can tell whose a delete marker is.
+            asked = self.reconciled and not (self.shared and version.kind is Kind.MARKER)
+            told = asked or not (self.changed or past.has_missed(*MAKING))
+            if told and (version.kind is Kind.OBJECT or self.markers) and not self.is_taken_for_replica(past):
                 yield version
+
+    def is_left_out(self, vid: str) -> bool:
+        """Whether somebody was told that this version is not replicated: it may be a replica, or the rules
+        have changed since, or never selected it."""
+        row, past = self.rows.get(vid), self.past[vid]
+        if row is None:
+            return vid in self.named
+        unselected = past.kind is Kind.MARKER and not self.markers
+        return row.status is Status.NOT_ELIGIBLE and (
+            past.stamped or past.by_stack or unselected or (self.changed and not self.reconciled)
+        )
+
+    def is_taken_for_replica(self, past: Past) -> bool:
+        """Whether nothing tells a user's copy of a replica from the replica any more: what it was copied from
+        is gone, and nobody heard, or knows, who made it."""
+        if past.copied is None or any(one.version_id == past.copied for one in self.source):
+            return False
+        return not self.shared or past.has_missed(*MAKING)
 
     def claimed(self) -> dict[str, str]:
         """The source versions of replicas, by their rows."""
@@ -107,6 +153,13 @@ class Quiet:
             return False
         return self.past[vid].twice or ((row.lost or row.live) and "remove" in self.foreign)
 
+    def is_copy_of(self, replica: str | None, vid: str) -> bool:
+        """Whether a user made this version in place, of a replica of that one."""
+        copy = next((one for one in self.destination if one.version_id == replica), None)
+        if copy is None or copy.truth.copied is None or copy.contents is None:
+            return False
+        return copy.contents.body == self.past[vid].body
+
     def place(self, vid: str) -> int:
         return self.past[vid].place
 
@@ -118,6 +171,9 @@ class Quiet:
             return False
         if one in listed and other in listed:
             return True
+        if one not in self.rows or other not in self.rows:
+            # What has no row is told of elsewhere.
+            return False
         facts = [self.rows[vid].order for vid in (one, other)]
         if all(fact.sequencer is not None and not fact.multipart for fact in facts):
             return True
@@ -142,10 +198,13 @@ def every_version_once(key: Quiet) -> Problems:
         elif counted[vid] == 1 or key.was_removed(vid):
             continue
         elif row is None:
-            yield f"{vid} has no row"
+            if vid not in key.named:
+                yield f"{vid} has no row, and nobody was told why"
+        elif key.is_left_out(vid):
+            continue
         elif row.status is not Status.SUPERSEDED:
             yield f"{vid} has no replica and is {row.status}"
-        elif version.kind is Kind.OBJECT and key.late is not LateVersions.SKIP:
+        elif version.kind is Kind.OBJECT and key.late is not LateVersions.SKIP and row.reason is None:
             yield f"{vid} is SUPERSEDED, and late versions are to be replayed"
         elif not any(
             key.place(other) > version.place
@@ -172,7 +231,7 @@ def what_was_lost_is_restored(key: Quiet) -> Problems:
 
 
 def nothing_unselected(key: Quiet) -> Problems:
-    if not key.markers:
+    if not key.markers and not key.changed:
         for vid in key.standing():
             if key.past[vid].kind is Kind.MARKER:
                 yield f"the marker {vid} is replicated, and the rule replicates none"
@@ -190,7 +249,11 @@ def the_newest_is_current(key: Quiet) -> Problems:
     removed = [key.place(vid) for vid in key.rows if key.was_removed(vid)]
     # What is superseded by a replica that others removed stays out, too.
     wanted = {
-        *(version.name for version in key.selected() if version.place > max(removed, default=-1)),
+        *(
+            version.name
+            for version in key.selected()
+            if version.place > max(removed, default=-1) and not key.is_left_out(version.name)
+        ),
         *key.standing(),
     }
     if not wanted:
@@ -200,7 +263,8 @@ def the_newest_is_current(key: Quiet) -> Problems:
     top = next(ours, None)
     newest = max(wanted, key=key.place)
     if top in unremovable:
-        yield f"{top}, which cannot be removed, hides the newest replica"
+        if not key.is_copy_of(top, newest):
+            yield f"{top}, which cannot be removed, hides the newest replica"
     elif top is None:
         yield f"nothing stands for {newest}"
     elif claimed[top] != newest and key.is_decidable(claimed[top], newest):
@@ -210,11 +274,17 @@ def the_newest_is_current(key: Quiet) -> Problems:
 def nothing_unknown(key: Quiet) -> Problems:
     """(c) The ledger knows every version that we wrote."""
     known = {one for row in key.rows.values() for one in row.ids()}
+    if key.changed and key.head is not None and not key.head.clean and not key.reconciled:
+        # Nobody has come back to what was begun by other rules.
+        return
     for version in key.destination:
         if version.version_id in known or not version.truth.ours:
             continue
         # After a crash nothing at S3 tells a marker of ours from another, nor what has no room for a stamp.
         crowded = key.past[version.truth.source].crowded if version.truth.source else True
+        if key.skewed and not key.tidy and (crowded or version.kind is Kind.MARKER):
+            # When it was written is all there was to know it by.
+            continue
         if crowded and "-" in version.etag and not key.tidy:
             # From an upload, so that it may lie anywhere.
             continue
@@ -260,6 +330,8 @@ def annotations_agree(key: Quiet) -> Problems:
 
 def acls_agree(key: Quiet) -> Problems:
     """ACLs follow their events: settling by hand does not look for changes that no event told of."""
+    if key.changed:
+        return
     for name, version, replica in _pairs(key):
         if not key.past[name].has_missed("ObjectAcl:") and replica.grants != version.grants:
             yield f"the replica of {name} has another ACL"
@@ -283,23 +355,37 @@ def at_rest(key: Quiet) -> Problems:
         return
     if key.head.lease is not None and (key.reconciled or key.head.lease.expires > key.now):
         yield f"the lease is held by {key.head.lease.token}"
-    if key.head.intent is not None:
+    # Where the rules have changed, who comes again may have nothing to do there any more.
+    dropped = key.changed and not key.reconciled
+    if key.head.intent is not None and not dropped:
         yield f"an intent is open: {key.head.intent}"
-    if key.head.unsettled:
+    if key.head.unsettled and not dropped:
         yield "the key is unsettled"
     for vid, row in key.rows.items():
-        if not row.final:
+        if not row.final and not key.is_left_out(vid):
             yield f"the row of {vid} is {row.status} ({row.reason}: {row.detail})"
-        if row.left:
-            yield f"superseded replicas of {vid} are left: {', '.join(row.left)}"
+        if left := [one for one in row.left if one not in key.forged]:
+            yield f"superseded replicas of {vid} are left: {', '.join(left)}"
         if row.due is not None:
             yield f"the row of {vid} is due"
         if row.upload is not None:
             yield f"the row of {vid} remembers an upload"
         if row.live and row.owed:
             yield f"the replica of {vid} is owed {', '.join(sorted(row.owed))} ({row.reason}: {row.detail})"
-    if key.uploads and key.tidy:
+    if key.uploads and key.tidy and not key.changed:
         yield f"{key.uploads} uploads are open"
+
+
+def only_what_was_told_of(key: Quiet) -> Problems:
+    """A version is created by the event of its making, or because somebody asks for it: never by an event of
+    what changed about it later."""
+    told = key.told
+    if told is None:
+        return
+    for vid in key.standing():
+        # What a null version's event told of may have been replaced since.
+        if vid not in told and not is_null(vid):
+            yield f"{vid} is replicated, and nobody was told that it was made"
 
 
 INVARIANTS: Final[tuple[Invariant, ...]] = (
@@ -315,8 +401,53 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     tags_agree,
     annotations_agree,
     acls_agree,
+    only_what_was_told_of,
 )
 
 
+def rows_are_the_keys_own(key: Quiet) -> Problems:
+    """No place mixes the versions of two source keys."""
+    for vid, row in key.rows.items():
+        if vid not in key.past and (row.live or row.left or row.blocked or not row.final):
+            yield f"the row of {vid}, which is none of the key's versions, is {row.status}"
+
+
+def a_conflict_can_be_seen(key: Quiet) -> Problems:
+    """Whoever finds its place taken by another source key waits where an operator sees it. Who asks by hand
+    is answered."""
+    for version in key.selected() if not key.reconciled else ():
+        if version.name not in key.waiting:
+            yield f"{version.name} has no place, which {key.rival} has, and nothing says so"
+
+
+def a_claim_ends(key: Quiet) -> Problems:
+    """Where nothing is left of a source key, another can have the place; and none has it but by a rule."""
+    if not any(key.selected()):
+        return
+    if not key.rightful:
+        yield f"the place is {key.rival}'s, to which no rule has ever given it"
+    elif key.reconciled and key.empty:
+        yield f"the place is {key.rival}'s, of which nothing is left"
+
+
+_OF_A_FORMER_PLACE: Final = (rows_tell_the_truth,)
+_OF_A_RIVALS_PLACE: Final = (a_claim_ends, a_conflict_can_be_seen)
+
+
 def problems_of(key: Quiet) -> list[str]:
-    return [f"{invariant.__name__}: {problem}" for invariant in INVARIANTS for problem in invariant(key)]
+    return _problems(key, INVARIANTS)
+
+
+def problems_of_place(key: Quiet, *, former: bool) -> list[str]:
+    """In a wider world, of one place where replicas of the key lie, or did."""
+    if key.rival is not None:
+        return [] if former else _problems(key, _OF_A_RIVALS_PLACE)
+    mixed = _problems(key, (rows_are_the_keys_own,))
+    if mixed:
+        return mixed
+    known = replace(key, rows={vid: row for vid, row in key.rows.items() if vid in key.past})
+    return _problems(known, _OF_A_FORMER_PLACE if former else INVARIANTS)
+
+
+def _problems(key: Quiet, invariants: Sequence[Invariant]) -> list[str]:
+    return [f"{invariant.__name__}: {problem}" for invariant in invariants for problem in invariant(key)]

@@ -47,10 +47,16 @@ class UploadOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Who wrote a version, and of which source version it is a replica. No request tells."""
+    """Who wrote a version, and of which source version it is a replica. No request tells.
+
+    ``ours``: a stack did, ``writer``, and the replicated version is ``source`` of ``key``. ``copied``: a user
+    made it of this version, of the same key."""
 
     ours: bool = False
     source: str | None = None
+    writer: str = ""
+    key: str | None = None
+    copied: str | None = None
 
 
 FOREIGN: Final = Truth()
@@ -144,9 +150,18 @@ class MemoryBucket:
                 one.etag,
                 one.contents.size if one.contents else 0,
                 latest=index == 0,
+                storage_class=one.contents.storage_class if one.contents else "STANDARD",
             )
             for index, one in enumerate(self.versions(key))
         ]
+
+    def page(self, key: str, after: int | None, size: int) -> tuple[list[ListedVersion], int | None]:
+        """So many versions, older than the place ``after``, and where the next page begins."""
+        listed = self.listed(key)
+        places = [one.place for one in self.versions(key)]
+        first = next((n for n, place in enumerate(places) if after is None or place < after), len(places))
+        last = first + size
+        return listed[first:last], places[last - 1] if last < len(places) else None
 
     # -- writes
 
@@ -231,33 +246,35 @@ class MemoryBucket:
         key = self.uploads[upload_id].key
         return self._created("CompleteMultipartUpload", key, self.finish(upload_id))
 
-    def copy_in_place(self, key: str, version_id: str) -> str:
-        """A user's copy of a version onto its own key; user metadata comes along."""
+    def copy_in_place(self, key: str, version_id: str, **changed: Any) -> str:
+        """A user's copy of a version onto its own key; user metadata comes along, ACL and lock do not."""
         copied = self.find(key, version_id)
         assert copied is not None
         assert copied.contents is not None
-        return self._created("Copy", key, self.add(key, copied.contents))
+        contents = replace(copied.contents, grants=frozenset({OWNER}), lock=Lock(), **changed)
+        made = self.add(key, contents, truth=Truth(copied=copied.version_id))
+        return self._created("Copy", key, made)
 
     def mark(self, key: str) -> str:
         version = self.add(key, None)
-        self._tell("ObjectRemoved:DeleteMarkerCreated", key, version)
+        self.tell("ObjectRemoved:DeleteMarkerCreated", key, version)
         return version.version_id
 
     def purge(self, key: str, version_id: str, *, by: str = USER) -> None:
         version = self.drop(key, version_id)
         if version is not None:
             event = "LifecycleExpiration:Delete" if by == LIFECYCLE else "ObjectRemoved:Delete"
-            self._tell(event, key, version, principal=by)
+            self.tell(event, key, version, principal=by)
 
     def tag(self, key: str, version_id: str, tags: Iterable[Tag]) -> None:
         version = self.change(key, version_id, tags=frozenset(tags))
         if version is not None:
-            self._tell("ObjectTagging:Put", key, version, ordered=False)
+            self.tell("ObjectTagging:Put", key, version, ordered=False)
 
     def grant(self, key: str, version_id: str, grants: Iterable[Grant]) -> None:
         version = self.change(key, version_id, grants=frozenset(grants))
         if version is not None:
-            self._tell("ObjectAcl:Put", key, version, ordered=False)
+            self.tell("ObjectAcl:Put", key, version, ordered=False)
 
     def annotate(self, key: str, version_id: str, annotations: Mapping[str, bytes]) -> None:
         """Give it these annotations, and take the others away."""
@@ -267,14 +284,14 @@ class MemoryBucket:
             return
         for name, payload in annotations.items():
             if before.contents.annotations.get(name) != payload:
-                self._tell("ObjectAnnotation:Put", key, version, ordered=False)
+                self.tell("ObjectAnnotation:Put", key, version, ordered=False)
         for _ in before.contents.annotations.keys() - annotations.keys():
-            self._tell("ObjectAnnotation:Delete", key, version, ordered=False)
+            self.tell("ObjectAnnotation:Delete", key, version, ordered=False)
 
     def retain(self, key: str, version_id: str, lock: Lock) -> None:
         version = self.change(key, version_id, lock=lock)
         if version is not None:
-            self._tell("ObjectRetention:Put", key, version, ordered=False)
+            self.tell("ObjectRetention:Put", key, version, ordered=False)
 
     def suspend(self) -> None:
         self._suspended = True
@@ -283,10 +300,14 @@ class MemoryBucket:
         self._suspended = False
 
     def _created(self, how: str, key: str, version: Version) -> str:
-        self._tell(f"ObjectCreated:{how}", key, version)
+        self.tell(f"ObjectCreated:{how}", key, version)
         return version.version_id
 
-    def _tell(
+    def hear(self, notify: Notify) -> None:
+        """From now on tell this one of what happens, and no other."""
+        self._notify = notify
+
+    def tell(
         self, event: str, key: str, version: Version, *, principal: str = USER, ordered: bool = True
     ) -> None:
         if self._notify is None:

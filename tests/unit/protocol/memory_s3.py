@@ -140,19 +140,30 @@ class MemorySource:
     def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
         return self._s3.buckets[bucket].listed(key)
 
+    def page(
+        self, bucket: str, key: str, after: int | None, size: int
+    ) -> tuple[list[ListedVersion], int | None]:
+        return self._s3.buckets[bucket].page(key, after, size)
+
     def _contents(self, call: Call, ref: VersionRef) -> Contents:
         return _of_object(call, self._s3.read(call, ref))
 
 
 class MemoryDestination:
-    """``intended`` names the source version a marker is being written for, as far as anybody can know."""
+    """``intended`` names the source version a marker is being written for, as far as anybody can know. What
+    is written, is by ``role``."""
 
     def __init__(
-        self, s3: MemoryS3, bucket: str, intended: Callable[[str], str | None] = lambda _key: None
+        self,
+        s3: MemoryS3,
+        bucket: str,
+        intended: Callable[[str], str | None] = lambda _key: None,
+        role: str = "AWS:AROAEXAMPLEROLE:worker",
     ) -> None:
         self._s3 = s3
         self._bucket = s3.buckets[bucket]
         self._intended = intended
+        self._role = role
 
     # -- visible writes
 
@@ -162,10 +173,12 @@ class MemoryDestination:
             raise classify(Call.DST_COPY, "InvalidRequest", 400, "larger than 5 GiB")
         stored = _stored(request, contents)
         made = self._bucket.add(key, stored, truth=self._replica_of(ref, version))
+        self._tell("ObjectCreated:Copy", key, made)
         return Published(made.version_id, made.etag, ENCRYPTION, stored.checksum)
 
     def put_marker(self, key: str) -> Published:
-        made = self._bucket.add(key, None, truth=Truth(ours=True, source=self._intended(key)))
+        made = self._bucket.add(key, None, truth=Truth(True, self._intended(key), self._role))
+        self._tell("ObjectRemoved:DeleteMarkerCreated", key, made)
         return Published(made.version_id)
 
     def complete(
@@ -186,6 +199,7 @@ class MemoryDestination:
         checksum = checksum_of(algorithm, made.contents.body) if algorithm else None
         assert expected is None or expected == checksum, "the parts are not what was to be copied"
         self._bucket.change(key, made.version_id, checksum=checksum)
+        self._tell("ObjectCreated:CompleteMultipartUpload", key, made)
         return Published(made.version_id, made.etag, ENCRYPTION, checksum)
 
     # -- reads
@@ -196,6 +210,9 @@ class MemoryDestination:
     def checksum(self, key: str, version_id: str) -> Checksum | None:
         version = self._bucket.find(key, version_id)
         return version.contents.checksum if version and version.contents else None
+
+    def page(self, key: str, after: int | None, size: int) -> tuple[list[ListedVersion], int | None]:
+        return self._bucket.page(key, after, size)
 
     def head(self, key: str, version_id: str) -> SourceObject | None:
         version = self._bucket.find(key, version_id)
@@ -222,38 +239,47 @@ class MemoryDestination:
         version = self._bucket.find(key, version_id)
         if version is None:
             return
-        if not version.truth.ours:
+        if not version.truth.ours or version.truth.writer != self._role:
             raise ForeignVersionRemoved(f"{version_id} of {key} at {self._bucket.name} is not ours")
         if version.contents is not None and (self._bucket.locked or self._is_locked(version.contents.lock)):
             message = "Access Denied because object protected by object lock."
             raise classify(Call.DST_REMOVE, "AccessDenied", 403, message)
         self._bucket.drop(key, version_id)
+        self._tell("ObjectRemoved:Delete", key, version)
 
     def put_tags(self, key: str, version_id: str, tags: frozenset[Tag]) -> None:
-        self._change(Call.DST_TAG, key, version_id, tags=tags)
+        self._change("ObjectTagging:Put", Call.DST_TAG, key, version_id, tags=tags)
 
     def put_acl(self, key: str, version_id: str, grants: frozenset[Grant]) -> None:
-        self._change(Call.DST_ACL, key, version_id, grants=grants)
+        self._change("ObjectAcl:Put", Call.DST_ACL, key, version_id, grants=grants)
 
     def put_lock(self, key: str, version_id: str, lock: Lock) -> None:
         held = self._contents(Call.DST_RETENTION, key, version_id).lock
         given = {
             name: value for name in ("mode", "until", "legal_hold") if (value := getattr(lock, name, None))
         }
-        self._change(Call.DST_RETENTION, key, version_id, lock=replace(held, **given))
+        lock = replace(held, **given)
+        self._change("ObjectRetention:Put", Call.DST_RETENTION, key, version_id, lock=lock)
 
     def put_annotation(self, key: str, version_id: str, name: str, payload: bytes) -> None:
         has = self._contents(Call.DST_ANNOTATION, key, version_id).annotations
-        self._change(Call.DST_ANNOTATION, key, version_id, annotations={**has, name: payload})
+        annotations = {**has, name: payload}
+        self._change("ObjectAnnotation:Put", Call.DST_ANNOTATION, key, version_id, annotations=annotations)
 
     def remove_annotation(self, key: str, version_id: str, name: str) -> None:
         has = self._contents(Call.DST_ANNOTATION, key, version_id).annotations
         left = {other: payload for other, payload in has.items() if other != name}
-        self._change(Call.DST_ANNOTATION, key, version_id, annotations=left)
+        self._change("ObjectAnnotation:Delete", Call.DST_ANNOTATION, key, version_id, annotations=left)
 
-    def _change(self, call: Call, key: str, version_id: str, **changed: Any) -> None:
+    def _change(self, event: str, call: Call, key: str, version_id: str, **changed: Any) -> None:
         self._contents(call, key, version_id)
-        self._bucket.change(key, version_id, **changed)
+        version = self._bucket.change(key, version_id, **changed)
+        assert version is not None
+        self._tell(event, key, version, ordered=False)
+
+    def _tell(self, event: str, key: str, version: Version, *, ordered: bool = True) -> None:
+        """Whoever has this bucket for a source hears of it."""
+        self._bucket.tell(event, key, version, principal=self._role, ordered=ordered)
 
     # -- uploads
 
@@ -288,8 +314,9 @@ class MemoryDestination:
 
     def _replica_of(self, ref: VersionRef, version: Version) -> Truth:
         """A replica made from a replica stands for the same source version."""
-        copied_here = ref.bucket == self._bucket.name
-        return Truth(ours=True, source=version.truth.source if copied_here else version.name)
+        if ref.bucket == self._bucket.name:
+            return Truth(True, version.truth.source, self._role, version.truth.key)
+        return Truth(True, version.name, self._role, ref.key)
 
     def _contents(self, call: Call, key: str, version_id: str) -> Contents:
         return _of_object(call, self._s3.read(call, VersionRef(self._bucket.name, key, version_id)))

@@ -25,6 +25,20 @@ class ManualClock:
         self._now = max(self._now, round(moment, 3))
 
 
+class SkewedClock:
+    """A worker's clock, so many seconds ahead of another."""
+
+    def __init__(self, clock: ManualClock, ahead: float) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def now(self) -> float:
+        return self._clock.now() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+
 class CountingDice:
     """Tokens say whose they are; chance is always half."""
 

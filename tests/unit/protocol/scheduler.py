@@ -2,7 +2,7 @@
 decides who goes on, and what becomes of the call.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -18,6 +18,7 @@ from s3replicator.decisions.failures import (
     TerminalError,
 )
 from s3replicator.decisions.ledger import LedgerKey, Row
+from s3replicator.decisions.versions import ListedVersion, VersionRef
 from s3replicator.ports import LeaseLost
 from tests.unit.protocol.telling import short
 
@@ -30,7 +31,7 @@ _READING: Final = frozenset({"head", "tags", "acl", "annotations", "annotation"}
 _COPYING: Final = frozenset({"copy", "copy_part"})
 
 #: No job needs as many calls.
-_ENDLESS: Final = 1000
+_ENDLESS: Final = 3000
 
 
 class Port(StrEnum):
@@ -87,6 +88,12 @@ class Call:
     def names_source_version(self) -> bool:
         """Whether S3 may answer that there is no such version at the source."""
         return self.name in (_READING if self.port is Port.SOURCE else _COPYING)
+
+    @property
+    def read(self) -> VersionRef | None:
+        """The version of the source that it names."""
+        first = self.arguments[0] if self.names_source_version else None
+        return first if isinstance(first, VersionRef) else None
 
     def run(self) -> Any:
         return self.method(*self.arguments, **self.keywords)
@@ -185,8 +192,10 @@ class Scheduler:
     zombies: list[Zombie] = field(default_factory=list)
     trace: list[Event] = field(default_factory=list)
 
-    def port(self, port: Port, target: object, place: str = "") -> Any:
-        """``target``, before whose methods workers stop."""
+    def port(self, port: Port, target: object, place: str = "", *, paged: bool = False) -> Any:
+        """``target``, before whose methods workers stop; where listings are ``paged``, before every page."""
+        if paged:
+            return _PagedPort(port, target, place)
         return (_LedgerPort if port is Port.LEDGER else _Port)(port, target, place)
 
     def start(self, name: str, job: Callable[[], Any]) -> Worker:
@@ -293,3 +302,30 @@ class _LedgerPort(_Port):
     def put_rows(self, key: LedgerKey, source: str, generation: int, rows: Mapping[str, Row]) -> None:
         for version_id, row in rows.items():
             self._put_row(key, source, generation, {version_id: row})
+
+
+#: Versions on a page of a listing.
+_PAGE: Final = 2
+
+
+class _PagedPort(_Port):
+    """A listing takes a request for each page, and what happens between them may or may not be seen."""
+
+    def __init__(self, port: Port, target: object, place: str) -> None:
+        super().__init__(port, target, place)
+        paged: Any = target
+        self._page = self._stopping("page", paged.page)
+
+    def versions(self, *asked: Any, **more: Any) -> Sequence[ListedVersion]:
+        """Whatever else it is asked: where it may end early, it does not; whom it asks whether there is time,
+        it asks between two pages."""
+        where = [name for name in asked if isinstance(name, str)]
+        hurried = [one for one in (*asked, *more.values()) if callable(one)]
+        found: list[ListedVersion]
+        found, after = self._page(*where, None, _PAGE)
+        while after is not None:
+            for in_time in hurried:
+                in_time()
+            page, after = self._page(*where, after, _PAGE)
+            found = [*found, *page]
+        return found

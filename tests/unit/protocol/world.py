@@ -7,7 +7,8 @@ without the lease, nothing foreign removed, no final row reopened.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum, auto
 from typing import Any, Final
 
 from s3replicator.decisions.backoff import RetryPolicy
@@ -35,12 +36,16 @@ from tests.unit.protocol.memory_bucket import LIFECYCLE, OWNER, MemoryBucket, Up
 from tests.unit.protocol.memory_ledger import MemoryLedger
 from tests.unit.protocol.memory_queues import Letter, MemoryQueues, Queue
 from tests.unit.protocol.memory_s3 import MemoryDestination, MemoryS3, MemorySource
-from tests.unit.protocol.runtime import CountingDice, ManualClock, OneByOne
-from tests.unit.protocol.scheduler import Call, Fate, Port, Scheduler, Worker, Zombie
+from tests.unit.protocol.runtime import CountingDice, ManualClock, OneByOne, SkewedClock
+from tests.unit.protocol.scheduler import Call, Event, Fate, Port, Scheduler, Worker, Zombie
 from tests.unit.protocol.telling import short
 
 SOURCE: Final = "source-bucket"
 REPLICA: Final = "destination-bucket"
+THIRD: Final = "third-bucket"
+
+#: The name of user metadata that leaves no room for more.
+_CROWD: Final = "everything"
 
 #: As the template has them, but fewer attempts: what is given up shall be seen, too.
 _GRACE: Final = 300.0
@@ -54,6 +59,40 @@ _CHANGING: Final = frozenset(
 )
 
 
+class Topology(StrEnum):
+    """Which stacks there are."""
+
+    ONE = auto()
+    TWO_WAY = auto()
+    CHAIN = auto()
+    RING = auto()
+    #: The second stack is there once the source of the first is lost. It goes on to a third bucket, or back.
+    FAILOVER = auto()
+    FAILBACK = auto()
+
+    def __repr__(self) -> str:
+        return f"Topology.{self.name}"
+
+    @property
+    def pairs(self) -> Sequence[tuple[str, str]]:
+        """Which bucket is replicated to which, by a stack each."""
+        return _PAIRS[self]
+
+    @property
+    def fails_over(self) -> bool:
+        return self in (Topology.FAILOVER, Topology.FAILBACK)
+
+
+_PAIRS: Final = {
+    Topology.ONE: ((SOURCE, REPLICA),),
+    Topology.TWO_WAY: ((SOURCE, REPLICA), (REPLICA, SOURCE)),
+    Topology.CHAIN: ((SOURCE, REPLICA), (REPLICA, THIRD)),
+    Topology.RING: ((SOURCE, REPLICA), (REPLICA, THIRD), (THIRD, SOURCE)),
+    Topology.FAILOVER: ((SOURCE, REPLICA), (REPLICA, THIRD)),
+    Topology.FAILBACK: ((SOURCE, REPLICA), (REPLICA, SOURCE)),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The rule in force, and what kind of destination it is for. ``most_deletes``: of versions, in an hour;
@@ -64,28 +103,48 @@ class Terms:
     late: LateVersions = LateVersions.REPLAY
     order: UploadOrder = UploadOrder.INITIATION
     locked: bool = False
-    #: What the keys of replicas begin with, before those of their sources.
+    #: What the keys of replicas begin with, before those of their sources; and what another rule takes away
+    #: from the beginning of keys first, so that two keys may come to one place.
     added: str = ""
+    stripped: str = ""
     #: Whether what is tagged later is replicated then; the rule asks for no tags here, so any will do.
     tag_later: bool = False
+    #: By how much the clocks of workers are ahead of S3's, and how long calls take, in seconds: of one after
+    #: the other, again and again.
+    skews: tuple[float, ...] = ()
+    takes: tuple[float, ...] = ()
+    #: Whether every page of a listing is a call of its own.
+    paged: bool = False
+    topology: Topology = Topology.ONE
+    #: Whether stacks know each other as peers.
+    declared: bool = False
 
-    def configuration(self) -> Configuration:
+    def configuration(self, replica: str = REPLICA) -> Configuration:
         rule = Rule(
             "rule",
             1,
             enabled=True,
             filter=Filter(),
             delete_markers=self.markers,
-            destination=Destination(REPLICA),
+            destination=Destination(replica),
             late_versions=self.late,
             version_deletes=self.most_deletes,
             transform=KeyTransform(add=self.added),
             tag_later=self.tag_later,
         )
-        return Configuration((rule,))
+        if not self.stripped:
+            return Configuration((rule,))
+        strips = replace(
+            rule,
+            id="strips",
+            priority=2,
+            filter=Filter(prefix=self.stripped),
+            transform=KeyTransform(self.stripped, self.added),
+        )
+        return Configuration((rule, strips))
 
-    def place(self, key: str) -> LedgerKey:
-        return LedgerKey(REPLICA, self.added + key)
+    def place(self, key: str, replica: str = REPLICA) -> LedgerKey:
+        return LedgerKey(replica, self.added + (key.removeprefix(self.stripped) if self.stripped else key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +188,60 @@ class _Rules:
         return self.configuration
 
 
+@dataclass(slots=True)
+class Site:
+    """What all stacks of a test share: time, S3, and what has happened. ``count`` numbers bodies and workers
+    alike."""
+
+    s3: MemoryS3
+    clock: ManualClock
+    trace: list[Event] = field(default_factory=list)
+    stacks: "list[World]" = field(default_factory=list)
+    count: int = 0
+
+    @classmethod
+    def of(cls, terms: Terms) -> "Site":
+        clock = ManualClock()
+        names = dict.fromkeys(name for pair in terms.topology.pairs for name in pair)
+        alone = terms.topology is Topology.ONE
+        order = terms.order if alone else UploadOrder.INITIATION
+        return cls(MemoryS3.with_buckets(clock, *names, order=order), clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one stack does: ``source`` and ``replica`` are the names of its buckets, ``role`` is the unique id
+    of its workers' role, and ``peers`` are those of stacks that it knows to replicate to its source."""
+
+    source: str = SOURCE
+    replica: str = REPLICA
+    role: str = "AROAEXAMPLEROLE"
+    peers: frozenset[str] = frozenset()
+
+    @property
+    def principal(self) -> str:
+        """As in a record's ``userIdentity``."""
+        return f"AWS:{self.role}:worker"
+
+
 class World:
-    def __init__(self, terms: Terms) -> None:
+    """One stack, and what users and others do to its buckets."""
+
+    def __init__(self, terms: Terms, site: Site | None = None, part: Part = Part()) -> None:
+        source, replica = part.source, part.replica
         self.terms = terms
-        self.clock = ManualClock()
+        self.site = site or Site.of(terms)
+        self.site.stacks.append(self)
+        self.clock = self.site.clock
         self.queues = MemoryQueues()
-        self.s3 = MemoryS3.with_buckets(self.clock, SOURCE, REPLICA, order=terms.order, notify=self._hear)
-        self.source: MemoryBucket = self.s3.buckets[SOURCE]
-        self.replica: MemoryBucket = self.s3.buckets[REPLICA]
+        self.s3 = self.site.s3
+        self.peers = part.peers
+        self.source: MemoryBucket = self.s3.buckets[source]
+        self.source.hear(self._hear)
+        self.replica: MemoryBucket = self.s3.buckets[replica]
         self.replica.locked = terms.locked
         self.ledger = MemoryLedger(self._watch)
-        self.scheduler = Scheduler(self._check)
+        self.scheduler = Scheduler(self._check, trace=self.site.trace)
         #: By key and name: every source version there has ever been.
         self.past: dict[str, dict[str, Past]] = defaultdict(dict)
         #: Keys at the destination where somebody else has been at work, and what they did.
@@ -149,16 +251,15 @@ class World:
         #: Keys that an operator has had purged by hand.
         self.purged: set[str] = set()
         self.faults = 0
-        self._rules = _Rules(terms.configuration())
+        self._rules = _Rules(terms.configuration(replica))
         self._jobs: dict[Worker, _Job] = {}
         self._unanswered: list[Request] = []
         #: The source version that a message from S3 is about.
         self._about: dict[str, str] = {}
-        self._count = 0
         port = self.scheduler.port
-        self._source = port(Port.SOURCE, MemorySource(self.s3))
-        destination = MemoryDestination(self.s3, REPLICA, self._intended)
-        self._destinations = {REPLICA: port(Port.DESTINATION, destination, REPLICA)}
+        self._source = port(Port.SOURCE, MemorySource(self.s3), paged=terms.paged)
+        destination = MemoryDestination(self.s3, replica, self._intended, part.principal)
+        self._destinations = {replica: port(Port.DESTINATION, destination, replica, paged=terms.paged)}
         self._ledger = port(Port.LEDGER, self.ledger)
         self._outbox = port(Port.OUTBOX, self.queues)
 
@@ -166,7 +267,7 @@ class World:
 
     def put(self, key: str, size: int = 1, *, crowded: bool = False) -> None:
         """``crowded``: with so much metadata that nothing can be added."""
-        metadata = {"everything": "x" * (METADATA_LIMIT - 20)} if crowded else {}
+        metadata = {_CROWD: "x" * (METADATA_LIMIT - 20)} if crowded else {}
         self._done(f"put {key}", self.source.put, key, self._body(), size=size, metadata=metadata)
 
     def begin(self, key: str, size: int = 2) -> str:
@@ -211,8 +312,8 @@ class World:
             self.source.suspend()
 
     def _body(self) -> str:
-        self._count += 1
-        return f"body {self._count}"
+        self.site.count += 1
+        return f"body {self.site.count}"
 
     def _done(self, what: str, act: Callable[..., object], *arguments: Any, **keywords: Any) -> None:
         made = act(*arguments, **keywords)
@@ -229,7 +330,10 @@ class World:
                 version.place,
                 version.last_modified,
                 contents.body if contents else None,
-                crowded=bool(contents and contents.metadata),
+                crowded=bool(contents and _CROWD in contents.metadata),
+                by_stack=version.truth.ours,
+                stamped=bool(contents and Stamp.read(contents.metadata)),
+                copied=version.truth.copied,
             )
         elif event.startswith(MAKING):
             known.place, known.twice = version.place, True
@@ -247,24 +351,24 @@ class World:
 
     def put_foreign(self, key: str) -> None:
         self.foreign[key].add("put")
-        self.scheduler.note(f"foreign: put {key}: {self.replica.put(self.terms.place(key).key, 'foreign')}")
+        self.scheduler.note(f"foreign: put {key}: {self.replica.put(self.place(key).key, 'foreign')}")
 
     def mark_foreign(self, key: str) -> None:
         self.foreign[key].add("mark")
-        self.scheduler.note(f"foreign: mark {key}: {self.replica.mark(self.terms.place(key).key)}")
+        self.scheduler.note(f"foreign: mark {key}: {self.replica.mark(self.place(key).key)}")
 
     def copy_foreign(self, key: str, version_id: str) -> None:
         self.foreign[key].add("copy")
-        made = self.replica.copy_in_place(self.terms.place(key).key, version_id)
+        made = self.replica.copy_in_place(self.place(key).key, version_id)
         self.scheduler.note(f"foreign: copy {version_id} of {key} in place: {made}")
 
     def remove_foreign(self, key: str, version_id: str) -> None:
         self.foreign[key].add("remove")
         self.scheduler.note(f"foreign: remove {version_id} of {key}")
-        removed = self.replica.find(self.terms.place(key).key, version_id)
+        removed = self.replica.find(self.place(key).key, version_id)
         assert removed is not None
         self.restored[key].discard(removed.truth.source or "")
-        self.replica.purge(self.terms.place(key).key, version_id)
+        self.replica.purge(self.place(key).key, version_id)
 
     # -- messages
 
@@ -295,7 +399,7 @@ class World:
             self.queues.take(letter)
         messages = [Message(letter.id, letter.body, letter.received) for letter in letters]
         engine = self._engine(name, function.publish)
-        batch = Batch(engine, self._rules, SOURCE, function.lane(engine))
+        batch = Batch(engine, self._rules, self.source.name, function.lane(engine), self.peers)
         self.scheduler.note(f"{name} of {queue} takes {', '.join(map(_told, letters))}")
         return self._start(
             name,
@@ -309,15 +413,15 @@ class World:
         name = self._name()
         sweep = Sweep(self._ledger, self._outbox, self.clock)
         self.scheduler.note(f"{name} sweeps")
-        return self._start(name, lambda until: sweep.run([REPLICA], until), 300)
+        return self._start(name, lambda until: sweep.run([self.replica.name], until), 300)
 
     def settle(self, key: str, *, restore_lost: bool = False, purge: bool = False) -> Worker:
         """An operator has a key settled."""
-        return self._settle(Request(SOURCE, key, restore_lost=restore_lost, purge=purge))
+        return self._settle(Request(self.source.name, key, restore_lost=restore_lost, purge=purge))
 
     def _settle(self, request: Request) -> Worker:
         name = self._name()
-        by_hand = ByHand(self._engine(name, 60), self._rules, SOURCE)
+        by_hand = ByHand(self._engine(name, 60), self._rules, self.source.name, self.peers)
         if request.purge:
             self.purged.add(request.key)
         how = " purging" * request.purge + " restoring" * request.restore_lost
@@ -332,8 +436,12 @@ class World:
         return worker.answer
 
     def _name(self) -> str:
-        self._count += 1
-        return f"w{self._count}"
+        self.site.count += 1
+        return f"w{self.site.count}"
+
+    def place(self, key: str) -> LedgerKey:
+        """Where replicas of a key of the source lie."""
+        return self.terms.place(key, self.replica.name)
 
     def _engine(self, name: str, publish: float) -> Engine:
         return Engine(
@@ -341,11 +449,16 @@ class World:
             destinations=self._destinations,
             ledger=self._ledger,
             outbox=self._outbox,
-            clock=self.clock,
+            clock=SkewedClock(self.clock, self.ahead(name)) if self.terms.skews else self.clock,
             dice=CountingDice(name),
             parallel=OneByOne(),
             timing=Timing(_GRACE, publish, _DEFER, _RETRY),
         )
+
+    def ahead(self, name: str) -> float:
+        """By how many seconds the clock of a worker is ahead of S3's."""
+        skews = self.terms.skews
+        return skews[int(name[1:]) % len(skews)] if skews else 0.0
 
     def _start(
         self,
@@ -358,7 +471,8 @@ class World:
         asked: Request | None = None,
     ) -> Worker:
         ends = self.clock.now() + seconds
-        worker = self.scheduler.start(name, lambda: job(ends - _RESERVE))
+        until = ends - _RESERVE + self.ahead(name)
+        worker = self.scheduler.start(name, lambda: job(until))
         lost = self._lost(asked.key) if asked is not None and asked.restore_lost else frozenset()
         self._jobs[worker] = _Job(queue, letters or [], ends, asked, lost)
         self._look_after(worker)
@@ -410,12 +524,12 @@ class World:
 
     def replicas(self, key: str) -> list[Version]:
         """What lies where the replicas of a key of the source do, newest first."""
-        return self.replica.versions(self.terms.place(key).key)
+        return self.replica.versions(self.place(key).key)
 
     def _lost(self, key: str) -> frozenset[str]:
         """Versions whose replicas others have removed, recorded or not."""
         there = {one.version_id for one in self.replicas(key)}
-        rows = self.ledger.history(self.terms.place(key))[1]
+        rows = self.ledger.history(self.place(key))[1]
         return frozenset(
             vid for vid, row in rows.items() if row.lost or (row.live and row.replica not in there)
         )
@@ -433,19 +547,25 @@ class World:
         """Time passes: functions whose time is up are killed, with or without their last request taking
         effect later, and a request whose sender is dead takes effect before the lease has run out."""
         until = self.clock.now() + seconds
+        for stack in self.site.stacks:
+            stack.run_out(until, amid=amid)
+        self.clock.advance_to(until)
+        self.scheduler.note(f"{seconds:g} seconds pass")
+
+    def run_out(self, until: float, *, amid: bool = False) -> None:
+        """What of this stack does not last until then."""
         for worker in list(self.scheduler.workers):
             if self._jobs[worker].ends <= until:
                 self.step(worker, Fate.DIES_AMID if amid else Fate.DIES_BEFORE)
         for zombie in list(self.scheduler.zombies):
             if self._must_land_by(zombie) <= until:
                 self.land(zombie)
-        self.clock.advance_to(until)
-        self.scheduler.note(f"{seconds:g} seconds pass")
 
     def _must_land_by(self, zombie: Zombie) -> float:
         key = zombie.call.key
         lease = self.ledger.holder(key) if key is not None else None
-        return lease.expires if lease is not None else float("inf")
+        # Whose clock is ahead sees it expire before.
+        return lease.expires - max(self.terms.skews, default=0.0) if lease is not None else float("inf")
 
     # -- rest
 
@@ -460,7 +580,7 @@ class World:
             busy = self._work_once()
             if not busy and self._nothing_due() and not self._unpark() and not self._ask_again():
                 return
-            self.ledger.close_breaker(REPLICA)
+            self.ledger.close_breaker(self.replica.name)
             # As long as the longest lease: a message that waits for a dead worker's comes again and again.
             self.wait(1300)
             self.finish(self.sweep())
@@ -474,7 +594,7 @@ class World:
 
     def _nothing_due(self) -> bool:
         waiting = any(self.queues.letters[queue] for queue in _FUNCTIONS)
-        return not waiting and not any(self.ledger.due(REPLICA, self.clock.now() + 1e6))
+        return not waiting and not any(self.ledger.due(self.replica.name, self.clock.now() + 1e6))
 
     def _unpark(self) -> bool:
         """The operator sends what is parked to the ingest queue."""
@@ -485,11 +605,11 @@ class World:
         return bool(parked)
 
     def quiet(self, key: str, *, reconciled: bool) -> Quiet:
-        head, rows = self.ledger.history(self.terms.place(key))
+        head, rows = self.ledger.history(self.place(key))
         return Quiet(
             source=self.source.versions(key),
             destination=self.replicas(key),
-            uploads=sum(upload.key == self.terms.place(key).key for upload in self.replica.uploads.values()),
+            uploads=sum(upload.key == self.place(key).key for upload in self.replica.uploads.values()),
             head=head,
             rows=rows,
             past=self.past[key],
@@ -517,7 +637,7 @@ class World:
     # -- what must be so at every moment
 
     def _intended(self, key: str) -> str | None:
-        intent = self.ledger.open_intent(LedgerKey(REPLICA, key))
+        intent = self.ledger.open_intent(LedgerKey(self.replica.name, key))
         return intent.version_id if intent else None
 
     def _check(self, worker: Worker, call: Call) -> None:
@@ -525,7 +645,7 @@ class World:
         if key is None or not (call.publishes or call.name in _CHANGING):
             return
         lease = self.ledger.holder(key)
-        now = self.clock.now()
+        now = self.clock.now() + self.ahead(worker.name)
         if lease is None or not lease.token.startswith(f"{worker.name}-") or lease.expires < now:
             raise Violation(f"{worker.name} changes {key} without holding its lease: {call.name}")
         if call.publishes:
@@ -599,7 +719,8 @@ def _is_answer(answer: object, asked: Request) -> bool:
     reasons = {outcome.reason for outcome in answer.outcomes if outcome.version_id is None}
     unrecorded = reasons & {Reason.LEDGER_UNAVAILABLE, Reason.QUEUE_UNAVAILABLE}
     unsent = any(outcome.result is Result.DEFERRED for outcome in answer.outcomes)
-    failed = reasons - {None, Reason.OUT_OF_ORDER}
+    # Who hears that another key has the place, has been answered.
+    failed = reasons - {None, Reason.OUT_OF_ORDER, Reason.KEY_CONFLICT}
     return not (unrecorded or unsent or (failed and asked.restore_lost))
 
 
