@@ -326,7 +326,7 @@ PROVOKED: Final[dict[str, Provocation]] = {
     ),
 }
 #: And these further below.
-PROVOKED_APART: Final = {"READ_OTHERWISE", "PROBE_STAYS", "UPLOAD_STAYS"}
+PROVOKED_APART: Final = {"READ_OTHERWISE", "PROBE_STAYS", "UPLOAD_STAYS", "MARKERS_MAY_CIRCLE"}
 #: And these in test_s3rctl_check.py: notifications are looked at with the operator's own rights.
 PROVOKED_ELSEWHERE: Final = {"NOT_WIRED", "NOTIFICATIONS_UNSEEN"}
 
@@ -334,6 +334,7 @@ WARNINGS: Final = {
     *("NO_CONFIGURATION", "UNSEEN", "LOCKED_BY_DEFAULT", "ACLS_DISABLED", "REPLICAS_ARE_OURS"),
     *(
         "REPLICATED_TWICE",
+        "MARKERS_MAY_CIRCLE",
         "UPLOADS_STAY",
         "EXPIRES",
         "NOT_PROBED",

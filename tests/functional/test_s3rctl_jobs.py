@@ -176,7 +176,7 @@ def test_json_tells_what_was_started(s3rctl: Tool, machine: Machine) -> None:
         (["--id", "a b"], "1 to 64 letters"),
         (["--created-after", "soon"], "2026-01-31T12:00:00Z"),
         (["--larger-than", "much"], "1MiB"),
-        (["--status", "REPLICA"], "invalid choice"),
+        (["--status", "replica"], "invalid choice"),
         (["--current", "--all-versions"], "not allowed with"),
         (["--suffix", ""], "MatchAnySuffix is ['']; it must be a list of texts, none of them empty"),
         (["--prefix", "\udcff"], "UTF-8"),

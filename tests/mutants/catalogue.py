@@ -622,8 +622,8 @@ MUTANTS: Final = (
         "no change of a version makes a version",
         Edit(
             "usecases/leased_key.py",
-            "if not work.change.follows or self.row(work.version_id) is not None:",
-            "if True:",
+            "        if not work.change.follows:\n            return True\n        row =",
+            "        if work:\n            return True\n        row =",
         ),
         tests=FOLLOW_UPS,
     ),

@@ -177,31 +177,12 @@ TRACES: Final[Mapping[str, Script]] = {
 
 #: Those that are broken today, and what goes wrong. Who keeps one takes it off.
 NOT_YET_KEPT: Final[Mapping[str, str]] = {
-    "a_stamp_that_anybody_can_write_suppresses_nothing_in_silence": (
-        "A stamp for its own place is taken as proof, and what is passed over is not named."
-    ),
-    "a_version_restored_in_place_goes_to_the_other_side": "A user's copy carries the replica's stamp along.",
-    "a_version_restored_in_place_goes_to_a_declared_peer": "Who made the copy is not looked at.",
-    "after_a_failover_everything_is_replicated_onward": "Every object bears a stamp; no job asks for it.",
-    "after_a_failover_everything_is_brought_back": "Every object bears a stamp; no job asks for it.",
-    "a_peers_replica_without_a_stamp_is_not_carried_onward_by_hand": (
-        "By hand nothing tells the replica of what has no room for a stamp."
-    ),
-    "a_peers_replica_without_a_stamp_is_not_carried_onward_by_a_job": (
-        "In a job nothing tells the replica of what has no room for a stamp."
-    ),
-    "an_acl_is_kept_whose_version_is_said_not_to_be_there": (
-        "What changed is dropped with the message, if the version is said not to be there."
-    ),
-    "an_acl_is_kept_that_overtakes_a_version_without_a_stamp_among_peers": (
-        "By hand nothing tells the replica of what has no room for a stamp."
-    ),
     "no_stamp_alone_makes_a_replica_of_a_planted_object": "A stamp is proof, whatever the object holds.",
-    "a_storage_class_that_a_user_has_changed_is_not_undone": (
-        "A user's copy in place of the newest replica is covered by another copy."
-    ),
     "late_versions_of_a_key_cost_a_bounded_number_of_copies_an_hour": (
         "Each late version may have a hundred newer ones copied again."
+    ),
+    "settling_twice_after_a_copy_in_place_is_settling_once": (
+        "A copy of a replica that has been copied again meanwhile is recorded the second time only."
     ),
     "no_message_publishes_somebody_elses_upload": "The upload that a message names is completed.",
     "no_foreign_version_is_removed_on_the_word_of_a_row": "What a row says is left is removed.",

@@ -106,11 +106,12 @@ class NotEligible(ReplicationError):
 
 class PassedOver(NotEligible):
     """The version is a replica, or may be one, and nobody asks for it to be carried onward. ``expected``: a
-    declared peer wrote it."""
+    declared peer wrote it; ``undecided``: only the event that tells of its creation can say who did."""
 
-    def __init__(self, detail: str, *, expected: bool = False) -> None:
+    def __init__(self, detail: str, *, expected: bool = False, undecided: bool = False) -> None:
         super().__init__(Reason.SRC_IS_REPLICA, detail)
         self.expected = expected
+        self.undecided = undecided
 
 
 class SourceGone(ReplicationError):

@@ -197,8 +197,7 @@ class Batch:
             works: list[Work] = []
             seen: list[Outcome] = []
             for work in wanted:
-                # A replica that nobody asks for gets no row. One that was sent round ends in its own.
-                if isinstance(work.failure, PassedOver) and change.destination is None:
+                if isinstance(work.failure, PassedOver) and not self._is_kept(work):
                     seen.append(passed_over(work, work.failure))
                 else:
                     works.append(self._within_stack(work))
@@ -213,6 +212,14 @@ class Batch:
         # One change's surprise must not give back the messages of all others.
         except Exception:
             return [_deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))]
+
+    def _is_kept(self, work: Work) -> bool:
+        """A replica that nobody asks for gets no row. One that was sent round ends in its own, and what
+        changes about a version that may be none is remembered."""
+        change, ledger = work.change, self._engine.ledger
+        if change.destination is None:
+            return change.follows and work.may_come
+        return ledger.peek(work.key, work.source_key, work.version_id) is not None
 
     def _within_stack(self, work: Work) -> Work:
         try:

@@ -14,6 +14,7 @@ from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.events import ChangeKind, Upload
 from s3replicator.decisions.failures import (
     AmbiguousWrite,
+    PassedOver,
     Reason,
     ReplicationError,
     RetryableError,
@@ -141,17 +142,23 @@ class LeasedKey:
             return
         row = self.row(version_id)
         if row is None:
-            if work.may_come:
+            if self._as_confirmed(work).may_come:
                 self.head = self.head.hearing(version_id, kind)
         elif kind not in row.owed:
             self.set_row(version_id, row.owing(kind))
 
+    def _as_confirmed(self, work: Work) -> Work:
+        return work if work.failure is None else replace(work, failure=self.confirmed(work, work.failure))
+
     def creates(self, work: Work) -> bool:
         """Whether a work may make a version. A change that follows may not, unless the version waits already,
         or its rule asks for tags, and wants what is given them later."""
-        if not work.change.follows or self.row(work.version_id) is not None:
+        if not work.change.follows:
             return True
-        if not work.gains_tags:
+        row = self.row(work.version_id)
+        if row is not None:
+            return row.final or not isinstance(work.failure, PassedOver)
+        if not work.gains_tags or work.failure is not None:
             return False
         newest = next(iter(self._listed_at_source()), None)
         return newest is not None and newest.version_id == work.version_id

@@ -144,7 +144,8 @@ def _passed_over_unseen(change: Change, contending: _Contending) -> list[Work]:
 
 
 def _why_passed_over(verdict: Verdict) -> PassedOver:
-    return PassedOver(verdict.told, expected=verdict.expected)
+    undecided = verdict.ground is Ground.MAY_BE_PEERS
+    return PassedOver(verdict.told, expected=verdict.expected, undecided=undecided)
 
 
 def _selecting(change: Change, rules: Sequence[Rule]) -> Rule | None:

@@ -12,7 +12,7 @@ from s3replicator.decisions.announcements import (
 )
 from s3replicator.decisions.configuration import Rule
 from s3replicator.decisions.events import Change, ChangeKind, Origin, Upload
-from s3replicator.decisions.failures import NotEligible, ReplicationError, SourceGone
+from s3replicator.decisions.failures import NotEligible, PassedOver, ReplicationError, SourceGone
 from s3replicator.decisions.ledger import Intent, LedgerKey, OrderFacts, Row, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.plan import is_large
@@ -74,6 +74,8 @@ class Work:
     @property
     def may_come(self) -> bool:
         """Whether the version may still be replicated, as far as is known."""
+        if isinstance(self.failure, PassedOver) and self.failure.undecided:
+            return self.rule is not None
         return self.rule is not None and not isinstance(self.failure, SourceGone | NotEligible)
 
     @property
