@@ -274,6 +274,18 @@ def test_no_message_decides_for_a_version_without_naming_its_destination(world: 
     assert world.versions("key") == []
 
 
+@pytest.mark.parametrize("origin", [None, "nonsense"])
+def test_no_message_makes_a_row_of_a_replica_by_naming_its_destination(
+    world: World, capsys: pytest.CaptureFixture[str], origin: str | None
+) -> None:
+    event = world.put("key", Metadata=stamp("key"))
+    event["Records"][0]["s3replicator"] = {"destination": ONE, "origin": origin}
+    capsys.readouterr()
+    world.deliver(event)
+    assert world.ledger.history(LedgerKey(ONE, "key")) == (None, {})
+    assert passed_over(capsys.readouterr().out) == 1
+
+
 # -- jobs
 
 

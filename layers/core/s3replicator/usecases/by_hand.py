@@ -266,7 +266,7 @@ class ByHand:
     def _wanted(
         self, listed: ListedVersion, source: str, key: LedgerKey, configuration: Configuration
     ) -> list[Work]:
-        """What the rules ask for of a version that has no row at this place."""
+        """What the rules ask for of a version that has no row at this place, replicas included."""
         fresh = Row(kind=listed.kind, status=Status.PENDING, order=facts_of(listed))
         change = letters.change_of(source, listed.version_id, fresh, key)
         routed = Router.of(self.engine, self.peers).route(replace(change, destination=None), configuration)
