@@ -181,9 +181,6 @@ NOT_YET_KEPT: Final[Mapping[str, str]] = {
     "late_versions_of_a_key_cost_a_bounded_number_of_copies_an_hour": (
         "Each late version may have a hundred newer ones copied again."
     ),
-    "settling_twice_after_a_copy_in_place_is_settling_once": (
-        "A copy of a replica that has been copied again meanwhile is recorded the second time only."
-    ),
     "no_message_publishes_somebody_elses_upload": "The upload that a message names is completed.",
     "no_foreign_version_is_removed_on_the_word_of_a_row": "What a row says is left is removed.",
 }

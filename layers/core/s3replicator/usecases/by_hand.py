@@ -175,7 +175,11 @@ class ByHand:
             if request.restore_lost and not self.peers:
                 self._cover(leased, settlement)
             complete = self._ask(request, leased, settlement, configuration, report)
+            before = _replicas(leased)
             settlement.run()
+            if _replicas(leased) != before:
+                # Users' copies of what has been copied again are no longer known by its nonce.
+                self._recall(leased, settlement.sides(), configuration)
             if not complete:
                 failures.append(_LATER)
             elif request.compare:
@@ -325,6 +329,10 @@ class ByHand:
         if found.alike and row.reason == Reason.VERIFICATION_FAILED:
             leased.set_row(vid, replace(row, reason=None, detail=None))
         return pair.put_right(found, deadline)
+
+
+def _replicas(leased: LeasedKey) -> set[str | None]:
+    return {row.replica for row in leased.rows().values()}
 
 
 def _outcome(
