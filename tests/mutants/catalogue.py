@@ -16,6 +16,7 @@ DECISIONS: Final = (
     "tests/unit/test_ledger.py",
 )
 RULES: Final = ("tests/unit/test_protocol_rules.py",)
+MANY: Final = ("tests/unit/test_one_key.py",)
 LONGER_RUN: Final = ("tests/mutants/longer_run.py",)
 #: What runs the use cases in memory.
 IN_MEMORY: Final = (*RULES, *LONGER_RUN)
@@ -1118,8 +1119,8 @@ MUTANTS: Final = (
         "a version is left out only if something newer stands",
         Edit(
             "decisions/settling.py",
-            "if any(self._is_here(other) for other in newer):",
-            "if newer:",
+            "if above.here:",
+            "if above.versions:",
         ),
         tests=(*DECISIONS, *IN_MEMORY),
     ),
@@ -1128,8 +1129,8 @@ MUTANTS: Final = (
         "the head knows the newest of the replicas whose rows have spilled",
         Edit(
             "decisions/ledger.py",
-            "candidates = live_out + ([self.top] if self.top else [])",
-            "candidates = live_out",
+            "everything = [*live, *([self.top] if self.top else [])]",
+            "everything = [*live]",
         ),
         tests=(*DECISIONS, *IN_MEMORY),
     ),
@@ -1138,8 +1139,8 @@ MUTANTS: Final = (
         "of replicas of one second whose rows have spilled, times do not tell the newest",
         Edit(
             "usecases/leased_key.py",
-            "if top is not None and int(work.order.last_modified) <= int(top[1].last_modified):",
-            "if False:",
+            "return is_ranked and bool(newer_by_sequencer(order, top[1]))",
+            "return True",
         ),
     ),
     _mutant(
@@ -1191,23 +1192,130 @@ MUTANTS: Final = (
         "gone-on-top",
         "a version that is gone stands below what is newer",
         Edit(
-            "decisions/settling.py",
-            "wanted.insert(self._place_of_gone(vid, wanted, newest), vid)",
-            "wanted.append(vid)",
+            "decisions/in_order.py",
+            "halves = _insert(self._root, highest, leaf)",
+            "halves = _insert(self._root, self._root.count, leaf)",
         ),
         tests=(*DECISIONS, *IN_MEMORY),
     ),
     _mutant(
         "tie-lost",
         "in a tie of times the newest listed version stands above one that is gone",
-        Edit("decisions/settling.py", "if other == newest or not (self", "if not (self"),
+        Edit("decisions/settling.py", "stays = version_id != newest and self", "stays = self"),
         tests=(*DECISIONS, *IN_MEMORY),
     ),
     _mutant(
         "tie-before-facts",
         "what can be told from facts is not decided by a tie with another version",
-        Edit("decisions/settling.py", "for n in range(lowest, highest):", "for n in range(highest):"),
+        Edit("decisions/in_order.py", "_first(self._root, lowest, lambda", "_first(self._root, 0, lambda"),
         tests=(*DECISIONS, *IN_MEMORY),
+    ),
+    _mutant(
+        "ties-trusted",
+        "of replicas of one second the newest is known only if each has a sequencer that ranks it",
+        Edit(
+            "decisions/ledger.py",
+            "ranks = not unsure and all(order.rank is not None for _, order in of_second)",
+            "ranks = True",
+        ),
+        tests=("tests/unit/test_placing.py",),
+    ),
+    # -- many versions of a key
+    _mutant(
+        "planned-though-it-moves-others",
+        "a step is not planned that the one before it may change",
+        Edit("decisions/settling.py", "alone = self._tied or any(", "alone = any("),
+        tests=("tests/unit/test_settling_oracle.py",),
+    ),
+    _mutant(
+        "planned-past-what-becomes-removable",
+        "what may be removed only now is removed in its turn",
+        Edit("decisions/settling.py", "if row.left and not row.final:", "if False:"),
+        tests=("tests/unit/test_settling_oracle.py",),
+    ),
+    _mutant(
+        "listed-out-of-time",
+        "whoever has no time to list a key lets it go",
+        Edit(
+            "usecases/leased_key.py",
+            "source = self._engine.source.versions(ref.bucket, ref.key, self.in_time)",
+            "source = self._engine.source.versions(ref.bucket, ref.key)",
+        ),
+        tests=MANY,
+    ),
+    _mutant(
+        "place-looked-for-out-of-time",
+        "whoever has no time to look for a version's place leaves it to the second function",
+        Edit("usecases/leased_key.py", "ref.key, self.in_time, ids)", "ref.key, until=ids)"),
+        tests=MANY,
+    ),
+    _mutant(
+        "rows-written-at-the-end",
+        "rows are written in portions, as long as there is time",
+        Edit("usecases/leased_key.py", "if len(self._rows) > _MANY:", "if False:"),
+        tests=MANY,
+    ),
+    _mutant(
+        "late-without-a-budget",
+        "what late versions have copied again is limited by the hour",
+        Edit("decisions/settling.py", "MOST_NEWER_VERSIONS - spent.versions", "MOST_NEWER_VERSIONS"),
+        tests=MANY,
+    ),
+    _mutant(
+        "late-without-an-hour",
+        "an hour later late versions are put in their place again",
+        Edit("decisions/settling.py", "if spent is None or spent.hour != hour_of(now):", "if spent is None:"),
+        tests=MANY,
+    ),
+    _mutant(
+        "job-with-a-budget",
+        "what a job asks for is not limited by the hour",
+        Edit(
+            "usecases/lanes.py",
+            "    return KeyPass(engine, settles=True).run\n",
+            "    return KeyPass(engine, settles=True, spares=True).run\n",
+        ),
+        tests=MANY,
+    ),
+    _mutant(
+        "gone-ids-remembered",
+        "a row forgets what is not there any more",
+        Edit("decisions/settling.py", "        row = self._trimmed(row)\n", ""),
+        tests=MANY,
+    ),
+    _mutant(
+        "strays-without-end",
+        "a row remembers a bounded number of ids",
+        Edit("decisions/ledger.py", "(*self.stray, *ids)[-MOST_IDS:]", "(*self.stray, *ids)"),
+        tests=MANY,
+    ),
+    _mutant(
+        "full-copied-again",
+        "a version is not copied again while its former copies cannot be removed",
+        Edit("decisions/settling.py", "above.size > most.size or above.full:", "above.size > most.size:"),
+        tests=MANY,
+    ),
+    _mutant(
+        "portion-passed-over",
+        "nothing newer is copied while an older version has to come again",
+        Edit(
+            "usecases/job_batch.py",
+            "for key, version in window if key not in unfinished]",
+            "for key, version in window]",
+        ),
+        tests=MANY,
+    ),
+    _mutant(
+        "half-recognised",
+        "nothing is copied before every replica has been recognised",
+        Edit("usecases/by_hand.py", "            if recalled.complete:\n", "            if True:\n"),
+        tests=MANY,
+    ),
+    _mutant(
+        "time-spent-as-a-failure",
+        "that there was no time for a version is no failure of its own",
+        Edit("usecases/settle_pass.py", "if failure.reason is Reason.BUSY:", "if False:"),
+        tests=MANY,
     ),
     # -- removing
     _mutant(

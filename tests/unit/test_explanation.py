@@ -1,6 +1,6 @@
 """What is said of rules is what the engine does with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from s3replicator.decisions.versions import (
     Tag,
     VersionRef,
 )
+from s3replicator.ports import InTime, unhurried
 from s3replicator.usecases.explanation import Imagined, Subject, Subjects, imagine
 from s3replicator.usecases.routing import Router
 from tests.unit.rule_sets import BUCKETS, CLASSES, configurations, facts, tag_sets, words
@@ -86,7 +87,9 @@ class OneKey:
     def annotation(self, ref: VersionRef, name: str) -> bytes | None:
         return None
 
-    def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
+    def versions(
+        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+    ) -> Sequence[ListedVersion]:
         return [
             ListedVersion(str(place), held.kind, 1.0, "etag", held.size, place == 0, held.storage_class)
             for place, held in enumerate(self.held)

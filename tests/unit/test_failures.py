@@ -394,6 +394,7 @@ OURS = {
         "SrcListBucketNotPermitted",
         "SrcObjectIsReplica",
         "Throttled",
+        "TooManyCopies",
     ),
     *("ServiceUnavailable", "UnexpectedError", "KeyUnsettled", "VerificationFailed", "WrongSourceBucket"),
     "VersionDeletesHalted",

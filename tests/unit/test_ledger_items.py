@@ -39,6 +39,7 @@ from s3replicator.decisions.ledger import (
     LedgerKey,
     OrderFacts,
     Row,
+    Spent,
     Status,
 )
 from s3replicator.decisions.versions import Kind
@@ -303,6 +304,22 @@ def test_a_head_of_the_release_that_did_not_count_leases_is_read() -> None:
     item = head_item(KEY, head) | {"schema": {"N": "1"}}
     assert "generation" not in item
     assert read_head(item) == head
+
+
+def test_what_a_head_may_lose_is_read_back() -> None:
+    """``compare`` leaves it out: a head is the same without."""
+    key, order = LedgerKey("replica", "key"), OrderFacts("1A", 1.0)
+    head = Head("source/key", top=("v", order), top_ranks=True, spent=Spent(500_000, 3, 4096))
+    read = read_head(head_item(key, head))
+    assert (read.top_ranks, read.spent) == (True, Spent(500_000, 3, 4096))
+
+
+def test_a_head_that_a_former_release_has_written_has_lost_what_it_may_lose() -> None:
+    key = LedgerKey("replica", "key")
+    head = Head("source/key", top_ranks=True, spent=Spent(500_000, 3, 4096))
+    item = {name: value for name, value in head_item(key, head).items() if name not in ("ranks", "spent")}
+    assert head_item(key, head)["schema"] == {"N": "2"}
+    assert (read_head(item).top_ranks, read_head(item).spent) == (False, None)
 
 
 def test_an_item_of_a_newer_schema_is_refused_rather_than_misread() -> None:

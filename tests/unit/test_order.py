@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from s3replicator.decisions.ledger import OrderFacts
-from s3replicator.decisions.order import Place, place_by_list, place_by_sequencer, sequencer_rank
+from s3replicator.decisions.ledger import OrderFacts, sequencer_rank
+from s3replicator.decisions.order import Place, place_by_list, place_by_sequencer
 from s3replicator.decisions.versions import Kind, ListedVersion
 from tests.unit.strategies import sequencers
 

@@ -33,7 +33,7 @@ def backfill(settings: Settings) -> JobBatch:
     by_hand = by_hand_of(parts)
     return JobBatch(
         engine=parts.engine,
-        batch=batch_of(parts, lanes.retry(parts.engine)),
+        batch=batch_of(parts, lanes.job(parts.engine)),
         by_hand=by_hand,
         reconciler=Reconciler(parts.engine, by_hand, settings.source_bucket, settings.peer_principals),
         configurations=parts.configurations,

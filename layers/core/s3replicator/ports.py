@@ -37,6 +37,14 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+#: Called before another page is asked for. What it raises ends the reading: there is no time for more.
+InTime = Callable[[], object]
+
+
+def unhurried() -> None:
+    """There is time for every page."""
+
+
 class Dice(Protocol):
     """Randomness: tests need to repeat it."""
 
@@ -126,8 +134,11 @@ class Source(Protocol):
         """Its payload, at most 1 MiB; None if there is no such annotation any more."""
         ...
 
-    def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
-        """All versions and delete markers of exactly this key, newest first."""
+    def versions(
+        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+    ) -> Sequence[ListedVersion]:
+        """All versions and delete markers of exactly this key, newest first; if ``until`` names some, those
+        below the page that tells of the last of them may be missing."""
         ...
 
 
@@ -146,8 +157,10 @@ class DestinationBucket(Protocol):
 
     def put_marker(self, key: str) -> Published: ...
 
-    def versions(self, key: str) -> Sequence[ListedVersion]:
-        """All versions and delete markers of exactly this key, newest first."""
+    def versions(
+        self, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+    ) -> Sequence[ListedVersion]:
+        """As of a source."""
         ...
 
     def head(self, key: str, version_id: str) -> SourceObject | None:
@@ -307,11 +320,11 @@ class Ledger(Protocol):
         """Write rows as items of their own. Raises ``LeaseLost`` if a later generation has written one."""
         ...
 
-    def spilled(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
+    def spilled(self, key: LedgerKey, source: str, in_time: InTime = unhurried) -> Mapping[str, Row]:
         """The rows that are items of their own, as they are there: the head may know better."""
         ...
 
-    def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
+    def history(self, key: LedgerKey, in_time: InTime = unhurried) -> tuple[Head | None, Mapping[str, Row]]:
         """The head, and every row of its source key, spilled or not."""
         ...
 

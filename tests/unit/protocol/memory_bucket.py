@@ -5,6 +5,7 @@ steps of a second. Where an upload stands is a choice: at AWS it is placed and d
 """
 
 import hashlib
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -110,6 +111,33 @@ class Upload:
     parts: dict[int, tuple[str, tuple[str, int, int]]] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Key:
+    """The versions of a key: oldest first, and by their ids."""
+
+    in_order: list[Version] = field(default_factory=list)
+    by_id: dict[str, Version] = field(default_factory=dict)
+
+    def add(self, version: Version) -> None:
+        insort(self.in_order, version, key=_place)
+        self.by_id[version.version_id] = version
+
+    def remove(self, version: Version) -> None:
+        del self.in_order[self._index(version)]
+        del self.by_id[version.version_id]
+
+    def replace(self, version: Version, by: Version) -> None:
+        self.in_order[self._index(version)] = by
+        self.by_id[by.version_id] = by
+
+    def _index(self, version: Version) -> int:
+        return bisect_left(self.in_order, version.place, key=_place)
+
+
+def _place(version: Version) -> int:
+    return version.place
+
+
 class MemoryBucket:
     """``places`` is shared by all buckets, so that what happened first is known across them."""
 
@@ -130,16 +158,16 @@ class MemoryBucket:
         self._places = places
         self._notify = notify
         self._suspended = False
-        self._versions: dict[str, list[Version]] = {}
+        self._keys: dict[str, _Key] = {}
 
     # -- what is so
 
     def versions(self, key: str) -> list[Version]:
         """Newest first."""
-        return self._versions.get(key, [])
+        return self._key(key).in_order[::-1]
 
     def find(self, key: str, version_id: str) -> Version | None:
-        return next((one for one in self.versions(key) if one.version_id == version_id), None)
+        return self._key(key).by_id.get(version_id)
 
     def listed(self, key: str) -> list[ListedVersion]:
         return [
@@ -187,28 +215,31 @@ class MemoryBucket:
             etag=etag,
             truth=truth,
         )
-        versions = self._versions.setdefault(key, [])
-        if self._suspended:
+        versions = self._keys.setdefault(key, _Key())
+        former = versions.by_id.get(version.version_id)
+        if former is not None:
             # There is one null version, and whatever is written takes its place.
-            versions[:] = [one for one in versions if one.version_id != NULL]
-        versions.append(version)
-        versions.sort(key=lambda one: -one.place)
+            versions.remove(former)
+        versions.add(version)
         return version
 
     def change(self, key: str, version_id: str, **changed: Any) -> Version | None:
         """Change what can be changed of an object version: tags, grants, lock, annotations."""
-        versions = self.versions(key)
-        for index, one in enumerate(versions):
-            if one.version_id == version_id and one.contents is not None:
-                versions[index] = replace(one, contents=replace(one.contents, **changed))
-                return versions[index]
-        return None
+        found = self.find(key, version_id)
+        if found is None or found.contents is None:
+            return None
+        version = replace(found, contents=replace(found.contents, **changed))
+        self._key(key).replace(found, version)
+        return version
 
     def drop(self, key: str, version_id: str) -> Version | None:
         found = self.find(key, version_id)
         if found is not None:
-            self._versions[key].remove(found)
+            self._key(key).remove(found)
         return found
+
+    def _key(self, key: str) -> _Key:
+        return self._keys.get(key) or _Key()
 
     def start(self, key: str, contents: Contents, truth: Truth = FOREIGN) -> str:
         number = next(self._places)

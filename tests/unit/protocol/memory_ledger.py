@@ -6,7 +6,7 @@ Items hold values of their own: nothing that a caller changes later is changed h
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from s3replicator.decisions.breaker import Breaker, hour_of
 from s3replicator.decisions.ledger import (
@@ -17,7 +17,20 @@ from s3replicator.decisions.ledger import (
     OrderFacts,
     Row,
 )
-from s3replicator.ports import Conflict, DueItem, Duplicate, Granted, Held, LeaseAnswer, LeaseLost
+from s3replicator.ports import (
+    Conflict,
+    DueItem,
+    Duplicate,
+    Granted,
+    Held,
+    InTime,
+    LeaseAnswer,
+    LeaseLost,
+    unhurried,
+)
+
+#: Rows in a page of a query, which holds 1 MB.
+ROWS: Final = 2500
 
 #: Told of every change of a row: of which version, from what, to what.
 Watch = Callable[[LedgerKey, str, Row | None, Row | None], None]
@@ -195,11 +208,15 @@ class MemoryLedger:
             part.rows[version_id] = _RowItem(source, generation, kept, kept.swept_at)
             self._tell(key, part, before)
 
-    def spilled(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
+    def spilled(self, key: LedgerKey, source: str, in_time: InTime = unhurried) -> Mapping[str, Row]:
+        for _ in range(ROWS, len(self._partition(key).rows), ROWS):
+            in_time()
         return self._partition(key).spilled(source)
 
-    def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
+    def history(self, key: LedgerKey, in_time: InTime = unhurried) -> tuple[Head | None, Mapping[str, Row]]:
         part = self._partition(key)
+        for _ in range(ROWS, len(part.rows), ROWS):
+            in_time()
         if part.head is None:
             return None, {version_id: item.row for version_id, item in part.rows.items()}
         head = part.head.head

@@ -3,7 +3,7 @@
 What it claims to do as S3 does is in conformance.py, and is held against other implementations there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
@@ -27,7 +27,7 @@ from s3replicator.decisions.versions import (
     VersionRef,
     id_for_s3,
 )
-from s3replicator.ports import CopiedPart
+from s3replicator.ports import CopiedPart, InTime, unhurried
 from tests.unit.protocol.memory_bucket import (
     Contents,
     MemoryBucket,
@@ -42,6 +42,9 @@ from tests.unit.protocol.memory_bucket import (
 from tests.unit.protocol.runtime import ManualClock
 
 ENCRYPTION: Final = "AES256"
+
+#: Versions in a page of a list.
+PAGE: Final = 1000
 
 #: Arguments of CopyObject and CreateMultipartUpload, and what HeadObject calls them.
 _HEADERS: Final = {
@@ -137,8 +140,10 @@ class MemorySource:
     def annotation(self, ref: VersionRef, name: str) -> bytes | None:
         return self._contents(Call.SRC_ANNOTATIONS, ref).annotations.get(name)
 
-    def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
-        return self._s3.buckets[bucket].listed(key)
+    def versions(
+        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+    ) -> Sequence[ListedVersion]:
+        return _in_pages(self._s3.buckets[bucket].listed(key), in_time, until)
 
     def page(
         self, bucket: str, key: str, after: int | None, size: int
@@ -204,8 +209,10 @@ class MemoryDestination:
 
     # -- reads
 
-    def versions(self, key: str) -> Sequence[ListedVersion]:
-        return self._bucket.listed(key)
+    def versions(
+        self, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+    ) -> Sequence[ListedVersion]:
+        return _in_pages(self._bucket.listed(key), in_time, until)
 
     def checksum(self, key: str, version_id: str) -> Checksum | None:
         version = self._bucket.find(key, version_id)
@@ -329,6 +336,18 @@ class MemoryDestination:
 
     def _is_locked(self, lock: Lock) -> bool:
         return lock.legal_hold == "ON" or (lock.until is not None and lock.until > self._s3.clock.now())
+
+
+def _in_pages(
+    listed: Sequence[ListedVersion], in_time: InTime, until: Collection[str]
+) -> Sequence[ListedVersion]:
+    missing = set(until)
+    for end in range(PAGE, len(listed), PAGE):
+        missing -= {version.version_id for version in listed[end - PAGE : end]}
+        if until and not missing:
+            return listed[:end]
+        in_time()
+    return listed
 
 
 def _listed_annotations(contents: Contents) -> dict[str, Annotation]:

@@ -1,7 +1,7 @@
 """A destination bucket: copies, delete markers and uploads, and what is changed on a replica later."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from s3replicator.decisions.versions import (
     VersionRef,
     id_for_s3,
 )
-from s3replicator.ports import CopiedPart
+from s3replicator.ports import CopiedPart, InTime, unhurried
 
 _GRANT_HEADERS: Final = {
     "FULL_CONTROL": "GrantFullControl",
@@ -148,9 +148,11 @@ class S3Destination:
 
     # -- reads
 
-    def versions(self, key: str) -> Sequence[ListedVersion]:
+    def versions(
+        self, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+    ) -> Sequence[ListedVersion]:
         with self._failures_of(Call.DST_LIST):
-            return versions_of(self._client, self._bucket.named(), key)
+            return versions_of(self._client, self._bucket.named(), key, in_time, until)
 
     def head(self, key: str, version_id: str) -> SourceObject | None:
         return self._head(key, version_id)

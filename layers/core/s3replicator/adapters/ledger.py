@@ -47,7 +47,17 @@ from s3replicator.decisions.ledger import (
     Row,
     shard_name,
 )
-from s3replicator.ports import Conflict, DueItem, Duplicate, Granted, Held, LeaseAnswer, LeaseLost
+from s3replicator.ports import (
+    Conflict,
+    DueItem,
+    Duplicate,
+    Granted,
+    Held,
+    InTime,
+    LeaseAnswer,
+    LeaseLost,
+    unhurried,
+)
 
 INDEX: Final = "open-work"
 
@@ -231,22 +241,27 @@ class DynamoLedger:
             except _ConditionFailed:
                 raise LeaseLost(f"{key}: a later holder of the lease has written {version_id!r}") from None
 
-    def spilled(self, key: LedgerKey, source: str) -> Mapping[str, Row]:
-        return dict(read_row(item) for item in self._beginning(key, ROW) if source_of(item) == source)
+    def spilled(self, key: LedgerKey, source: str, in_time: InTime = unhurried) -> Mapping[str, Row]:
+        items = self._beginning(key, ROW, in_time)
+        return dict(read_row(item) for item in items if source_of(item) == source)
 
-    def _beginning(self, key: LedgerKey, prefix: str) -> Iterator[Mapping[str, Any]]:
+    def _beginning(
+        self, key: LedgerKey, prefix: str, in_time: InTime = unhurried
+    ) -> Iterator[Mapping[str, Any]]:
         """The items whose sort keys begin so."""
         return self._query(
+            in_time,
             KeyConditionExpression="#pk = :pk AND begins_with(#sk, :prefix)",
             ExpressionAttributeNames={"#pk": "pk", "#sk": "sk"},
             ExpressionAttributeValues=encode({":pk": partition(key), ":prefix": prefix}),
             ConsistentRead=True,
         )
 
-    def history(self, key: LedgerKey) -> tuple[Head | None, Mapping[str, Row]]:
+    def history(self, key: LedgerKey, in_time: InTime = unhurried) -> tuple[Head | None, Mapping[str, Row]]:
         head: Head | None = None
         rows: list[Mapping[str, Any]] = []
         for item in self._query(
+            in_time,
             KeyConditionExpression=_IN_PARTITION,
             ExpressionAttributeNames=_names(_IN_PARTITION),
             ExpressionAttributeValues=encode({":pk": partition(key)}),
@@ -398,10 +413,12 @@ class DynamoLedger:
         attributes: Mapping[str, Any] = answer["Attributes"]
         return attributes
 
-    def _query(self, **arguments: Any) -> Iterator[Mapping[str, Any]]:
+    def _query(self, in_time: InTime = unhurried, **arguments: Any) -> Iterator[Mapping[str, Any]]:
         with _ledger_failures():
             for page in self._pages(**arguments):
                 yield from page["Items"]
+                if "LastEvaluatedKey" in page:
+                    in_time()
 
     def _pages(self, **arguments: Any) -> Iterable[Mapping[str, Any]]:
         pages: Iterable[Mapping[str, Any]] = self._client.get_paginator("query").paginate(

@@ -21,6 +21,7 @@ from s3replicator.decisions.ledger import (
     LedgerKey,
     OrderFacts,
     Row,
+    Spent,
     Status,
 )
 from s3replicator.decisions.versions import Kind
@@ -100,6 +101,8 @@ def head_item(key: LedgerKey, head: Head) -> Item:
         "rows": rows_value(head.rows),
         "spilled": head.spilled or None,
         "top": {"version": head.top[0], **_order_value(head.top[1])} if head.top else None,
+        "ranks": head.top_ranks or None,
+        "spent": _spent_value(head.spent) if head.spent else None,
         "generation": head.generation or None,
         # A list, as the order of a map is lost.
         "heard": [{"version": vid, "changes": sorted(changes)} for vid, changes in head.heard.items()]
@@ -151,6 +154,14 @@ def intent_value(intent: Intent) -> Item:
         **_order_value(intent.order),
     }
     return _present(value)
+
+
+def _spent_value(spent: Spent) -> Item:
+    return {"hour": spent.hour, "versions": spent.versions, "bytes": spent.size}
+
+
+def _read_spent(value: Item | None) -> Spent | None:
+    return Spent(int(value["hour"]), int(value["versions"]), int(value["bytes"])) if value else None
 
 
 def _order_value(order: OrderFacts) -> Item:
@@ -236,6 +247,8 @@ def read_head(item: Mapping[str, Any]) -> Head:
         rows={version_id: _read_row(row) for version_id, row in values["rows"].items()},
         spilled=values.get("spilled", False),
         top=(top["version"], _read_order(top)) if top else None,
+        top_ranks=values.get("ranks", False),
+        spent=_read_spent(values.get("spent")),
         generation=int(values.get("generation", 0)),
         heard={
             heard["version"]: frozenset(ChangeKind(change) for change in heard["changes"])

@@ -1,11 +1,12 @@
 """ListObjectVersions of one key, versions and delete markers in S3's own order."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.etree import ElementTree
 
 from s3replicator.adapters.s3_answers import readable
 from s3replicator.decisions.versions import Kind, ListedVersion
+from s3replicator.ports import InTime, unhurried
 
 _ORDER: Final = "s3replicator.order"
 
@@ -49,16 +50,28 @@ def recency(version: ListedVersion) -> tuple[bool, float]:
     return (not version.latest, -version.last_modified)
 
 
-def versions_of(client: Any, where: Mapping[str, str], key: str) -> Sequence[ListedVersion]:
-    """All versions and delete markers of exactly this key, newest first. ``where`` says which bucket, and
-    perhaps whose it has to be."""
+def versions_of(
+    client: Any,
+    where: Mapping[str, str],
+    key: str,
+    in_time: InTime = unhurried,
+    until: Collection[str] = (),
+) -> Sequence[ListedVersion]:
+    """Versions and delete markers of exactly this key, newest first: all of them, or those down to the page
+    that has the last of ``until``. ``where`` says which bucket, and perhaps whose it has to be."""
     found: list[ListedVersion] = []
+    missing = set(until)
     for page in client.get_paginator("list_object_versions").paginate(**where, Prefix=key):
         listed = list(listed_in(page))
         found += [version for name, version in listed if name == key]
         # The key itself is the first of all keys that begin with it.
         if any(name != key for name, _ in listed):
             break
+        missing -= {version.version_id for _, version in listed}
+        if until and not missing:
+            break
+        if page.get("IsTruncated"):
+            in_time()
     return sorted(found, key=recency)
 
 

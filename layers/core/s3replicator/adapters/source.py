@@ -4,7 +4,7 @@ A null version is asked for by the id that S3 knows, and called by the name that
 was, or will be, in its place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ from s3replicator.decisions.versions import (
     is_null,
     version_name,
 )
+from s3replicator.ports import InTime, unhurried
 
 #: http.client reads a hundred.
 _TOO_MANY_HEADERS: Final = (
@@ -95,9 +96,11 @@ class S3Source:
         with failures_of(Call.SRC_ANNOTATIONS):
             return payload_of(self._client, _named(ref), name)
 
-    def versions(self, bucket: str, key: str) -> Sequence[ListedVersion]:
+    def versions(
+        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+    ) -> Sequence[ListedVersion]:
         with failures_of(Call.SRC_LIST):
-            listed = versions_of(self._client, {"Bucket": bucket}, key)
+            listed = versions_of(self._client, {"Bucket": bucket}, key, in_time, until)
         return [replace(version, version_id=_name_of(version)) for version in listed]
 
     def _explain(self, ref: VersionRef) -> SourceVersion:

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     SRC_IS_REPLICA = "SrcObjectIsReplica"
     SRC_LIST_NOT_PERMITTED = "SrcListBucketNotPermitted"
     THROTTLED = "Throttled"
+    TOO_MANY_COPIES = "TooManyCopies"
     UNAVAILABLE = "ServiceUnavailable"
     UNEXPECTED = "UnexpectedError"
     UNSETTLED = "KeyUnsettled"

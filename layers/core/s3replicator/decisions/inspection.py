@@ -7,8 +7,7 @@ from typing import Final
 
 from s3replicator.decisions.configuration import Rule
 from s3replicator.decisions.failures import Reason
-from s3replicator.decisions.ledger import Head, OrderFacts, Row, Status, recency
-from s3replicator.decisions.order import sequencer_rank
+from s3replicator.decisions.ledger import Head, OrderFacts, Row, Status, recency, sequencer_rank
 from s3replicator.decisions.versions import Kind, ListedVersion
 
 

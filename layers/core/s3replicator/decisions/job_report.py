@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -115,6 +116,24 @@ def ended(task: Task, row: Row) -> Task:
         detail=None if succeeded else row.detail,
         replica=row.replica,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRows:
+    """What the ledger says of a key by now, for many findings."""
+
+    rows: Mapping[str, Row]
+    late: Mapping[str, Row]
+
+    @classmethod
+    def of(cls, rows: Mapping[str, Row]) -> "KeyRows":
+        """``late``: one that somebody comes back for, if there is any."""
+        return cls(rows, dict(islice(((vid, row) for vid, row in rows.items() if row.due is not None), 1)))
+
+    def ended(self, finding: Task) -> Task:
+        vid = finding.version or ""
+        own = {vid: self.rows[vid]} if vid in self.rows else {}
+        return ended_finding(finding, {**self.late, **own})
 
 
 def ended_finding(task: Task, rows: Mapping[str, Row]) -> Task:

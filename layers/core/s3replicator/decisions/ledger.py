@@ -6,7 +6,7 @@ value of the whole head, written under the condition that the lease is still our
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -21,6 +21,9 @@ INLINE_ROWS: Final = 2
 #: How many versions that have no row are remembered because something about them has changed. The newest: of
 #: the others no creation event is still to come.
 MOST_HEARD: Final = 20
+
+#: So many ids beside that of its replica does a row remember of a kind. An item takes 400 KB.
+MOST_IDS: Final = 100
 
 #: Shards of the index of open work, so that one destination's failures do not share a partition.
 SHARDS: Final = 16
@@ -70,6 +73,23 @@ class OrderFacts:
     sequencer: str | None
     last_modified: float
     multipart: bool = False
+
+    @property
+    def rank(self) -> str | None:
+        """What its sequencer says of its place; None if there is none, or if it says nothing."""
+        if self.sequencer is None or self.multipart:
+            return None
+        return sequencer_rank(self.sequencer)
+
+    @property
+    def second(self) -> int:
+        """S3 tells times in whole seconds: within one they order nothing."""
+        return int(self.last_modified)
+
+
+def sequencer_rank(sequencer: str) -> str:
+    """Compares as sequencers do: the shorter is padded on the right with zeros, then both as text."""
+    return sequencer.upper().rstrip("0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +226,15 @@ class Row:
         here = self.live or self.left or self.blocked or self.upload
         return (ended or unwanted) and not here and self.due is None
 
+    def with_stray(self, *ids: str) -> "Row":
+        """The oldest of too many are forgotten. Whoever compares the two sides finds them again."""
+        return replace(self, stray=(*self.stray, *ids)[-MOST_IDS:])
+
+    @property
+    def full(self) -> bool:
+        """Whether it has so many former replicas that cannot be removed that it shall not be copied again."""
+        return len(self.left) + len(self.blocked) >= MOST_IDS
+
     def ids(self) -> Iterator[str]:
         if self.replica is not None:
             yield self.replica
@@ -215,10 +244,27 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """How many versions have been copied again for late ones in an hour, and how many bytes of them. ``hour``
+    counts from the epoch."""
+
+    hour: int
+    versions: int = 0
+    size: int = 0
+
+    def and_one_more(self, size: int, now: float) -> "Spent":
+        hour = hour_of(now)
+        before = self if hour == self.hour else Spent(hour)
+        return Spent(hour, before.versions + 1, before.size + size)
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """``source`` is the key at the source whose versions are replicated here.
 
-    ``top`` orders the newest live replica among the rows that have spilled to items of their own.
+    ``top`` orders the newest live replica among the rows that have spilled to items of their own;
+    ``top_ranks``: of those of its second it certainly is, by their sequencers. ``spent`` is what has been
+    copied again for late versions. Both may be lost at any time.
     ``generation`` counts the leases: rows that have spilled carry the one they were written under, so
     that nobody who has lost the lease without knowing it overwrites what a later holder wrote. ``heard`` is
     what has changed about versions that have no row, the newest last: it makes nothing wanted, and is owed to
@@ -236,6 +282,8 @@ class Head:
     generation: int = 0
     heard: Mapping[str, frozenset[ChangeKind]] = field(default_factory=dict)
     stray: tuple[str, ...] = ()
+    top_ranks: bool = field(default=False, compare=False)
+    spent: Spent | None = field(default=None, compare=False)
 
     def is_of(self, source: str) -> bool:
         """Whether it tells of this key at the source: nobody acts on the head of another one."""
@@ -250,7 +298,7 @@ class Head:
     def taken_over(self, source: str, rows: Mapping[str, Row]) -> "Head":
         """The head of another source key in its place; ``rows`` as for ``is_vacant``."""
         stray = dict.fromkeys([*self.stray, *(one for row in rows.values() for one in row.stray)])
-        return Head(source, generation=self.generation, stray=tuple(stray))
+        return Head(source, generation=self.generation, stray=tuple(stray)[-MOST_IDS:])
 
     @property
     def clean(self) -> bool:
@@ -279,7 +327,22 @@ class Head:
     def with_top_of(self, rows: Mapping[str, Row]) -> "Head":
         """``top`` found anew among all ``rows`` of the key, those of the head included."""
         live = [(vid, row.order) for vid, row in rows.items() if row.live and vid not in self.rows]
-        return replace(self, top=max(live, key=lambda entry: recency(entry[1]), default=None))
+        return replace(self, top=None, top_ranks=False)._with_top_among(live)
+
+    def _with_top_among(self, live: Sequence[tuple[str, OrderFacts]]) -> "Head":
+        """The newest of these, and of those that ``top`` stands for."""
+        everything = [*live, *([self.top] if self.top else [])]
+        if not everything:
+            return self
+        second = max(order.second for _, order in everything)
+        of_second = [entry for entry in everything if entry[1].second == second]
+        unsure = self.top is not None and self.top in of_second and not self.top_ranks
+        ranks = not unsure and all(order.rank is not None for _, order in of_second)
+        if ranks:
+            top = max(of_second, key=lambda entry: (entry[1].rank or "", recency(entry[1])))
+        else:
+            top = max(everything, key=lambda entry: recency(entry[1]))
+        return replace(self, top=top, top_ranks=ranks)
 
     def due(self) -> float | None:
         """When the sweep shall look at this head again; None if nothing in it is open."""
@@ -295,9 +358,11 @@ class Head:
         out = {vid: self.rows[vid] for vid in movable[:excess]}
         kept = {vid: row for vid, row in self.rows.items() if vid not in out}
         live_out = [(vid, row.order) for vid, row in out.items() if row.live]
-        candidates = live_out + ([self.top] if self.top else [])
-        top = max(candidates, key=lambda entry: recency(entry[1]), default=None)
-        return replace(self, rows=kept, spilled=True, top=top), out
+        return replace(self._with_top_among(live_out), rows=kept, spilled=True), out
+
+
+def hour_of(now: float) -> int:
+    return int(now // 3600)
 
 
 def recency(order: OrderFacts) -> tuple[float, str]:

@@ -7,7 +7,7 @@ upload was completed, says nothing about its place; and sequencers exist for eve
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-from s3replicator.decisions.ledger import OrderFacts
+from s3replicator.decisions.ledger import OrderFacts, sequencer_rank
 from s3replicator.decisions.versions import ListedVersion
 
 
@@ -21,7 +21,7 @@ class Place(Enum):
 
 
 def place_by_sequencer(order: OrderFacts, live: Mapping[str, OrderFacts]) -> Place:
-    answers = [_newer_by_sequencer(order, other) for other in live.values()]
+    answers = [newer_by_sequencer(order, other) for other in live.values()]
     if False in answers:
         return Place.LATE
     return Place.UNKNOWN if None in answers else Place.NEWEST
@@ -36,7 +36,7 @@ def place_by_list(
     """``listed`` is the source's ListObjectVersions of the key, newest first."""
     rank = {version.version_id: index for index, version in enumerate(listed)}
     for other_id, other in live.items():
-        if version_id in rank and other_id in rank and _newer_by_sequencer(order, other) is None:
+        if version_id in rank and other_id in rank and newer_by_sequencer(order, other) is None:
             newer = rank[version_id] < rank[other_id]
         else:
             newer = is_newer(order, other, tie=rank.get(version_id) == 0)
@@ -54,22 +54,17 @@ def is_newer(one: OrderFacts, other: OrderFacts, *, tie: bool) -> bool:
 
 def decidedly_newer(one: OrderFacts, other: OrderFacts) -> bool | None:
     """None if neither sequencers nor times can tell."""
-    newer = _newer_by_sequencer(one, other)
+    newer = newer_by_sequencer(one, other)
     if newer is None and one.last_modified != other.last_modified:
         newer = one.last_modified > other.last_modified
     return newer
 
 
-def _newer_by_sequencer(one: OrderFacts, other: OrderFacts) -> bool | None:
+def newer_by_sequencer(one: OrderFacts, other: OrderFacts) -> bool | None:
     if one.multipart or other.multipart or one.sequencer is None or other.sequencer is None:
         return None
     ranks = sequencer_rank(one.sequencer), sequencer_rank(other.sequencer)
     return ranks[0] > ranks[1] if ranks[0] != ranks[1] else None
-
-
-def sequencer_rank(sequencer: str) -> str:
-    """Compares as sequencers do: the shorter is padded on the right with zeros, then both as text."""
-    return sequencer.upper().rstrip("0")
 
 
 def facts_of(listed: ListedVersion) -> OrderFacts:

@@ -101,7 +101,7 @@ class _Recollection:
             return
         if row is not None and row.live and row.replica in self._here:
             # It may be a user's all the same, and is never removed.
-            self.rows[found.version_id] = replace(row, stray=(*row.stray, replica.version_id))
+            self.rows[found.version_id] = row.with_stray(replica.version_id)
         elif source is not None:
             self._adopt(source, replica, found.nonce)
 
@@ -115,11 +115,12 @@ class _Recollection:
             if row.replica is not None and row.replica in self._here
         }
         of_ids = {one for row in self.rows.values() for one in row.ids()}
-        source = list(_gaps(self.sides.source, {vid: vid for vid in known.values()}))
+        source: dict[tuple[str, str], list[ListedVersion]] = {}
+        for between, found in _gaps(self.sides.source, {vid: vid for vid in known.values()}):
+            source.setdefault(between, found)
         for bounds, markers in _gaps(self.sides.destination, known):
             ours = [listed for listed in markers if listed.version_id not in of_ids]
-            theirs = next((found for between, found in source if between == bounds), [])
-            missing = [listed for listed in theirs if listed.version_id not in self.rows]
+            missing = [listed for listed in source.get(bounds, ()) if listed.version_id not in self.rows]
             if len(ours) == len(missing):
                 for replica, listed in zip(ours, missing, strict=True):
                     self._adopt(listed, replica, None)

@@ -10,12 +10,14 @@ rest is published again, oldest first; what that leaves behind is removed.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import inf
 from typing import Final
 
 from s3replicator.decisions.configuration import LateVersions
 from s3replicator.decisions.failures import Reason
-from s3replicator.decisions.ledger import Row, Status
-from s3replicator.decisions.order import decidedly_newer
+from s3replicator.decisions.in_order import InOrder, Placed
+from s3replicator.decisions.ledger import MOST_IDS, Row, Spent, Status, hour_of
 from s3replicator.decisions.versions import Kind, ListedVersion
 
 #: A late version is replayed under at most so many newer ones, and so many bytes of them: while they are
@@ -52,7 +54,7 @@ class Remove:
 Step = Record | Publish | Remove
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sides:
     """What both sides list of a key, newest first."""
 
@@ -60,7 +62,34 @@ class Sides:
     destination: Sequence[ListedVersion]
 
     def lists(self, version_id: str) -> bool:
-        return any(version.version_id == version_id for version in self.source)
+        return version_id in self._listed
+
+    def has(self, replica: str | None) -> bool:
+        """Whether the destination lists it."""
+        return replica in self._there
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(version.version_id for version in self.source)
+
+    @cached_property
+    def _there(self) -> frozenset[str]:
+        return frozenset(version.version_id for version in self.destination)
+
+
+@dataclass(frozen=True, slots=True)
+class Replays:
+    """How many newer versions may be copied again for a late one, and how many bytes of them."""
+
+    versions: int = MOST_NEWER_VERSIONS
+    size: int = MOST_NEWER_BYTES
+
+
+def left_in_hour(spent: Spent | None, now: float) -> Replays:
+    """What may still be copied again for the late versions of a key in this hour."""
+    if spent is None or spent.hour != hour_of(now):
+        return Replays()
+    return Replays(max(0, MOST_NEWER_VERSIONS - spent.versions), max(0, MOST_NEWER_BYTES - spent.size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +104,30 @@ class Wish:
     late: LateVersions = LateVersions.REPLAY
     failed: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
+    replays: Replays = Replays()
 
 
 def decide(rows: Mapping[str, Row], sides: Sides, wish: Wish) -> Step | None:
     """The next step; None if nothing is left to do."""
+    return next(iter(plan(rows, sides, wish)), None)
+
+
+def plan(rows: Mapping[str, Row], sides: Sides, wish: Wish) -> Sequence[Step]:
+    """The next step, and those that will be named after it, if each does what it is there for and nothing
+    else: a version published lies on top, its order what it was; what is removed is gone."""
     key = _Key(rows, sides, wish)
     changed = key.outdated()
     if changed:
-        return Record(changed)
-    wanted = key.wanted()
-    superseded, chain = key.split(wanted)
+        return [Record(changed)]
+    superseded, chain = key.split(key.wanted())
     if superseded:
-        return Record(superseded)
-    misplaced = key.first_misplaced(chain)
-    if misplaced is not None:
-        return Publish(misplaced)
+        return [Record(superseded)]
+    misplaced = key.misplaced(chain)
+    if misplaced:
+        return [Publish(vid) for vid in misplaced]
     if chain and key.is_covered(chain[-1]):
-        return Publish(chain[-1])
-    return next(key.removable(), None)
+        return [Publish(chain[-1])]
+    return list(key.removable())
 
 
 def tombstone(row: Row) -> Row:
@@ -122,6 +157,17 @@ def removed_by_others(row: Row) -> Row:
     return replace(lost, reason=None, detail=None, due=None, attempts=0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """What stands above a version: so many, so many of them with a replica that will do, of so many bytes.
+    ``full``: one of these shall not be copied again."""
+
+    versions: int = 0
+    here: int = 0
+    size: int = 0
+    full: bool = False
+
+
 @dataclass(slots=True)
 class _Key:
     rows: Mapping[str, Row]
@@ -131,20 +177,26 @@ class _Key:
     _rank: dict[str, int] = field(init=False)
     _place: dict[str, int] = field(init=False)
     _size: dict[str, int] = field(init=False)
+    #: The place at the source of the newest version whose replica others removed.
+    _lost_rank: int = field(init=False)
+    #: Whether where a replica lies has decided the order of any.
+    _tied: bool = False
 
     def __post_init__(self) -> None:
         self._rank = {v.version_id: n for n, v in enumerate(reversed(self.sides.source))}
         self._place = {v.version_id: n for n, v in enumerate(reversed(self.sides.destination))}
         self._size = {v.version_id: v.size for v in self.sides.destination}
+        lost = (self._rank.get(vid, -1) for vid, row in self.rows.items() if row.lost)
+        self._lost_rank = max(lost, default=-1)
 
     # -- rows and the world
 
     def outdated(self) -> dict[str, Row]:
         found = {vid: self._as_it_is(vid, row) for vid, row in self.rows.items()}
-        return {vid: row for vid, row in found.items() if row != self.rows[vid]}
+        return {vid: row for vid, row in found.items() if row is not self.rows[vid]}
 
     def _as_it_is(self, version_id: str, row: Row) -> Row:
-        row = replace(row, left=tuple(one for one in row.left if one in self._place))
+        row = self._trimmed(row)
         here = row.replica in self._place
         if version_id in self._rank:
             if row.status is Status.TOMBSTONE:
@@ -157,8 +209,20 @@ class _Key:
         if row.doubt and (row.purged or not row.copyable):
             # It can neither be removed nor be put in its place again.
             assert row.replica is not None
-            return tombstone(replace(row, stray=(*row.stray, row.replica)))
+            return tombstone(row.with_stray(row.replica))
         return row
+
+    def _trimmed(self, row: Row) -> Row:
+        """What is not there any more needs not be remembered."""
+        if all(one in self._place for one in (*row.left, *row.blocked, *row.stray)):
+            return _told_if_full(row)
+        left, blocked, stray = (
+            tuple(one for one in ids if one in self._place) for ids in (row.left, row.blocked, row.stray)
+        )
+        row = replace(row, left=left, blocked=blocked, stray=stray)
+        if row.reason == Reason.DST_OBJECT_LOCKED and not blocked:
+            row = replace(row, reason=None, detail=None)
+        return _told_if_full(row)
 
     def _is_here(self, version_id: str) -> bool:
         """Whether the version has a replica that will do."""
@@ -176,24 +240,20 @@ class _Key:
             for version in reversed(self.sides.source)
             if version.version_id in self.rows and self._is_wanted(version.version_id)
         ]
-        newest = wanted[-1] if wanted else None
         gone = [vid for vid in self.rows if vid not in self._rank and self._stays(vid)]
+        if not gone:
+            return wanted
+        # The newest listed one stands above what may be as new, since it is what the source shows.
+        newest = wanted[-1] if wanted else None
+        in_order = InOrder(self._placed(vid, newest) for vid in wanted)
         for vid in sorted(gone, key=self._age):
-            wanted.insert(self._place_of_gone(vid, wanted, newest), vid)
-        return wanted
+            in_order.place(self._placed(vid, newest), self._at(vid))
+        self._tied = in_order.tied
+        return list(in_order)
 
-    def _place_of_gone(self, gone: str, wanted: Sequence[str], newest: str | None) -> int:
-        """Above all that is decidedly older, and below what is decidedly newer. Where that leaves a choice,
-        the newest listed one wins, since it is what the source shows; the others stay as they stand."""
-        facts = self.rows[gone].order
-        newer = [decidedly_newer(self.rows[other].order, facts) for other in wanted]
-        lowest = max((n + 1 for n, above in enumerate(newer) if above is False), default=0)
-        highest = next((n for n, above in enumerate(newer) if above and n >= lowest), len(wanted))
-        for n in range(lowest, highest):
-            other = wanted[n]
-            if other == newest or not (self._is_here(other) and self._at(other) < self._at(gone)):
-                return n
-        return highest
+    def _placed(self, version_id: str, newest: str | None) -> Placed:
+        stays = version_id != newest and self._is_here(version_id)
+        return version_id, self.rows[version_id].order, self._at(version_id) if stays else inf
 
     def _is_wanted(self, version_id: str) -> bool:
         row = self.rows[version_id]
@@ -227,14 +287,13 @@ class _Key:
         """Late versions that are left out, as rows to be written, and the versions that form the chain."""
         superseded: dict[str, Row] = {}
         chain: list[str] = []
-        for index, vid in enumerate(wanted):
-            row, newer = self.rows[vid], wanted[index + 1 :]
-            reason = None
-            if self._is_here(vid) or not self._is_late(vid, newer):
+        for vid, above in zip(wanted, self._above_each(wanted), strict=True):
+            row, reason = self.rows[vid], None
+            if self._is_here(vid) or not self._is_late(vid, above):
                 chain.append(vid)
             elif row.status is Status.SUPERSEDED:
                 continue
-            elif self._is_left_out(row) or (reason := self._replay_is_too_large(newer)):
+            elif self._is_left_out(row) or (reason := self._replay_is_too_large(above)):
                 if not row.final:
                     superseded[vid] = _superseded(row, reason)
                 elif _is_wanted_back(row):
@@ -244,35 +303,49 @@ class _Key:
                 chain.append(vid)
         return superseded, chain
 
-    def _is_late(self, version_id: str, newer: Sequence[str]) -> bool:
-        if any(self._is_here(other) for other in newer):
+    def _above_each(self, wanted: Sequence[str]) -> list[_Above]:
+        above, found = _Above(), list[_Above]()
+        for vid in reversed(wanted):
+            found.append(above)
+            row, is_here = self.rows[vid], self._is_here(vid)
+            above = _Above(
+                above.versions + 1,
+                above.here + is_here,
+                above.size + (self._size.get(row.replica or "", 0) if is_here else 0),
+                above.full or (is_here and row.full),
+            )
+        return found[::-1]
+
+    def _is_late(self, version_id: str, above: _Above) -> bool:
+        if above.here:
             return True
-        if self.rows[version_id].status is Status.SUPERSEDED and newer:
+        if self.rows[version_id].status is Status.SUPERSEDED and above.versions:
             return True
         # A newer replica that others removed was there: what is older has been late ever since.
-        mine = self._rank.get(version_id, -1)
-        return any(row.lost and self._rank.get(vid, -1) > mine for vid, row in self.rows.items())
+        return self._lost_rank > self._rank.get(version_id, -1)
 
     def _is_left_out(self, row: Row) -> bool:
         """Replaying a late delete marker would show a deletion that is not so."""
         return row.kind is Kind.MARKER or self.wish.late is LateVersions.SKIP
 
-    def _replay_is_too_large(self, newer: Sequence[str]) -> Reason | None:
-        again = [self._size.get(self.rows[vid].replica or "", 0) for vid in newer if self._is_here(vid)]
-        if len(again) > MOST_NEWER_VERSIONS or sum(again) > MOST_NEWER_BYTES:
+    def _replay_is_too_large(self, above: _Above) -> Reason | None:
+        most = self.wish.replays
+        if above.here > most.versions or above.size > most.size or above.full:
             return Reason.REPLAY_TOO_LARGE
         return None
 
     # -- what to do
 
-    def first_misplaced(self, chain: Sequence[str]) -> str | None:
-        """The oldest one without a replica, or whose replica lies below its predecessor's."""
+    def misplaced(self, chain: Sequence[str]) -> Sequence[str]:
+        """The oldest one without a replica, or whose replica lies below its predecessor's; and all above it,
+        which lie below it when it has been published. It alone where that may move others."""
         top = -1
-        for vid in chain:
+        for number, vid in enumerate(chain):
             if not self._is_here(vid) or self._at(vid) < top:
-                return vid
+                alone = self._tied or any(self.rows[other].lost for other in chain[number:])
+                return chain[number : number + 1] if alone else chain[number:]
             top = self._at(vid)
-        return None
+        return ()
 
     def is_covered(self, newest: str) -> bool:
         """Whether something that was ours, and cannot be removed, hides the newest replica."""
@@ -291,11 +364,27 @@ class _Key:
             gone = vid not in self._rank and not self._stays(vid)
             if gone and row.replica is not None and row.replica not in self.wish.kept:
                 yield Remove(vid, row.replica)
+                if row.left and not row.final:
+                    # What it was to replace may go then.
+                    return
 
 
 def _is_wanted_back(row: Row) -> bool:
     """Whether an operator has asked for a replica that others removed, and that is under way."""
     return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED)
+
+
+def _told_if_full(row: Row) -> Row:
+    """The row says so if it has forgotten, or will forget, what may be copies of its version."""
+    is_full = row.live and row.final and len(row.stray) >= MOST_IDS
+    if is_full and row.reason is None:
+        return replace(row, reason=Reason.TOO_MANY_COPIES, detail=_FULL)
+    if row.reason == Reason.TOO_MANY_COPIES and row.detail == _FULL and not is_full:
+        return replace(row, reason=None, detail=None)
+    return row
+
+
+_FULL: Final = f"{MOST_IDS} versions at the destination, or more, may be copies of this one"
 
 
 def _superseded(row: Row, reason: Reason | None) -> Row:

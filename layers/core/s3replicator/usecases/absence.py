@@ -17,7 +17,7 @@ def confirmed(source: Source, ref: VersionRef, failure: ReplicationError) -> Rep
     if not isinstance(failure, SourceGone):
         return failure
     try:
-        listed = source.versions(ref.bucket, ref.key)
+        listed = source.versions(ref.bucket, ref.key, until=(ref.version_id,))
     except ReplicationError as unread:
         return unread
     return judged(listed, ref.version_id, failure)

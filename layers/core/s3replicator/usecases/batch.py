@@ -15,8 +15,7 @@ from s3replicator.decisions.failures import (
     TerminalError,
     UnreadableEvent,
 )
-from s3replicator.decisions.ledger import LedgerKey
-from s3replicator.decisions.order import sequencer_rank
+from s3replicator.decisions.ledger import LedgerKey, sequencer_rank
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.provenance import JobAsks, Writer
 from s3replicator.decisions.versions import NULL
@@ -252,14 +251,13 @@ class Batch:
     def _sum_up(self, messages: Iterable[Message], tally: _Tally) -> BatchResult:
         result = BatchResult([outcome for _, outcome in tally.outcomes])
         result.unversioned = sum(_is_unversioned(change) for change in tally.messages)
+        deferred: dict[str, list[Outcome]] = defaultdict(list)
+        for ids, outcome in tally.outcomes:
+            for message_id in ids if outcome.result is Result.DEFERRED else ():
+                deferred[message_id].append(outcome)
         for message in messages:
-            deferred = [
-                outcome
-                for ids, outcome in tally.outcomes
-                if message.id in ids and outcome.result is Result.DEFERRED
-            ]
-            if deferred:
-                result.returned[message.id] = self._delay(message, deferred)
+            if message.id in deferred:
+                result.returned[message.id] = self._delay(message, deferred[message.id])
         return result
 
     def _delay(self, message: Message, deferred: Iterable[Outcome]) -> float:

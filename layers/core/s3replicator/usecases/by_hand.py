@@ -1,8 +1,10 @@
 """Settling one key because an operator asks for it: every version that the rules select is wanted, whatever
 events said, and what differs in tags, lock or annotations is put right."""
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Final
 
 from s3replicator.decisions import letters
@@ -28,7 +30,7 @@ from s3replicator.usecases.endings import to_large_lane, under_way
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, lease_key
 from s3replicator.usecases.pass_state import park_recorded
-from s3replicator.usecases.recall import recall
+from s3replicator.usecases.recall import Recalled, recall
 from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.routing import Router, passed_over
 from s3replicator.usecases.settling import Settlement, Unfinished
@@ -36,6 +38,9 @@ from s3replicator.usecases.work import Work
 
 _TRIED_AGAIN: Final = frozenset({Status.PENDING, Status.FAILED, Status.NOT_ELIGIBLE})
 
+
+#: Versions that are read and copied together.
+_AT_ONCE: Final = 1000
 
 #: Asked again, there is time for the rest.
 _LATER: Final = RetryableError(Reason.BUSY, "the worker's time is up")
@@ -84,16 +89,20 @@ class ByHand:
         configuration = self.configurations.current()
         report = Report()
         selected = places(configuration, request.key)
-        exists = bool(self.engine.source.versions(request.bucket, request.key))
+        exists = cache(lambda: bool(self._listed(request, deadline)))
         for key in self._places(request, selected):
             try:
-                if (exists and key in selected) or self._is_known(request, key):
+                if self._is_known(request, key) or (key in selected and exists()):
                     self._settle(request, key, configuration, deadline, report)
             except LeaseLost:
                 report.busy.append(key.destination)
             except ReplicationError as failure:
                 report.outcomes.append(_failed(request.key, key, failure))
         return report
+
+    def _listed(self, request: Request, deadline: float) -> Sequence[ListedVersion]:
+        in_time = partial(self.engine.check_time, deadline)
+        return self.engine.source.versions(request.bucket, request.key, in_time)
 
     def _places(self, request: Request, selected: Iterable[LedgerKey]) -> list[LedgerKey]:
         """Where rules put replicas, and where they are if no rule ever gave them another key."""
@@ -118,22 +127,35 @@ class ByHand:
                     continue
                 if leased is None:
                     return False
-                if not leased.in_doubt:
-                    sides = leased.sides()
-                    self._recall(leased, sides, configuration)
-                    self._reopen(leased, sides)
-                leased.release()
+                if not self._recall_alone(leased, configuration, deadline):
+                    return False
             except (LeaseLost, RetryableError):
                 return False
         return True
 
-    def _recall(self, leased: LeasedKey, sides: Sides, configuration: Configuration) -> list[str]:
-        rules = leased.contending(configuration)
+    def _recall_alone(self, leased: LeasedKey, configuration: Configuration, deadline: float) -> bool:
+        try:
+            if leased.in_doubt:
+                return True
+            sides = leased.sides()
+            complete = self._recall(leased, sides, configuration, deadline).complete
+            self._reopen(leased, sides)
+            return complete
+        finally:
+            # What has been recognised by now need not be looked at again.
+            leased.release()
+
+    def _recall(
+        self, leased: LeasedKey, sides: Sides, configuration: Configuration, deadline: float
+    ) -> Recalled:
+        """Looking may take half of the time there is."""
+        rules, now = leased.contending(configuration), self.engine.clock.now()
         markers = not self.peers and any(rule.delete_markers for rule in rules)
-        return recall(self.engine, leased, sides, markers=markers)
+        return recall(self.engine, leased, sides, now + (deadline - now) / 2, markers=markers)
 
     def _reopen(self, leased: LeasedKey, sides: Sides) -> None:
         for vid, row in leased.rows().items():
+            leased.save()
             if row.status is Status.TOMBSTONE and sides.lists(vid):
                 leased.set_row(vid, under_way(self.engine, reopened(row)))
 
@@ -168,22 +190,22 @@ class ByHand:
         try:
             if leased.in_doubt:
                 leased.resolve()
-            adopted = self._recall(leased, settlement.sides(), configuration)
+            recalled = self._recall(leased, settlement.sides(), configuration, deadline)
             report.outcomes += [
-                _outcome(request.key, leased.key, Result.ADOPTED, version_id=vid) for vid in sorted(adopted)
+                _outcome(request.key, leased.key, Result.ADOPTED, version_id=vid)
+                for vid in sorted(recalled.adopted)
             ]
-            if request.restore_lost and not self.peers:
-                self._cover(leased, settlement)
-            complete = self._ask(request, leased, settlement, configuration, report)
-            before = _replicas(leased)
-            settlement.run()
-            if _replicas(leased) != before:
-                # Users' copies of what has been copied again are no longer known by its nonce.
-                self._recall(leased, settlement.sides(), configuration)
-            if not complete:
+            if recalled.complete:
+                before = _replicas(leased)
+                self._put_in_order(request, leased, settlement, configuration, report)
+                if _replicas(leased) != before:
+                    # Users' copies of what has been copied again are no longer known by its nonce.
+                    self._recall(leased, settlement.sides(), configuration, deadline)
+                if request.compare:
+                    report.outcomes += self._compare(request.key, leased, deadline)
+            else:
+                # What has not been recognised yet would be copied again.
                 failures.append(_LATER)
-            elif request.compare:
-                report.outcomes += self._compare(request.key, leased, deadline)
         except Unfinished as stopped:
             failures.append(stopped.failure)
         except ReplicationError as failure:
@@ -220,35 +242,66 @@ class ByHand:
         if covering is not None:
             vid, above = covering
             row = leased.rows()[vid]
-            leased.set_row(vid, replace(row, stray=(*row.stray, *above)))
+            leased.set_row(vid, row.with_stray(*above))
 
-    def _ask(
+    def _put_in_order(
         self,
         request: Request,
         leased: LeasedKey,
         settlement: Settlement,
         configuration: Configuration,
         report: Report,
-    ) -> bool:
-        """Reading may take half of the time there is; False if that was not enough for all versions."""
-        rows, now = leased.rows(), self.engine.clock.now()
+    ) -> None:
+        """So many versions at a time that there is room for what is read of them. Raises ``Unfinished``."""
+        if request.restore_lost and not self.peers:
+            self._cover(leased, settlement)
+        self._release_blocked(request, leased, settlement)
+        rows = leased.rows()
+        todo = deque(
+            listed
+            for listed in reversed(settlement.sides().source)
+            if _is_to_be_tried(rows.get(listed.version_id), request, settlement)
+        )
+        while True:
+            self._ask(todo, leased, settlement, configuration, report)
+            settlement.run()
+            if not todo:
+                return
+            if not self.engine.may_publish(settlement.deadline):
+                raise Unfinished(_LATER)
+            settlement.forget_asked()
+
+    def _ask(
+        self,
+        todo: deque[ListedVersion],
+        leased: LeasedKey,
+        settlement: Settlement,
+        configuration: Configuration,
+        report: Report,
+    ) -> None:
+        """Reading may take half of the time there is."""
+        now = self.engine.clock.now()
         until = now + (settlement.deadline - now) / 2
-        for listed in reversed(settlement.sides().source):
+        for _ in range(min(_AT_ONCE, len(todo))):
             if self.engine.clock.now() > until:
-                return False
-            row = rows.get(listed.version_id)
+                return
+            listed = todo.popleft()
+            row = leased.row(listed.version_id)
             if row is None:
                 self._ask_for_unknown(listed, leased, settlement, configuration, report)
-            elif (request.restore_lost and settlement.is_lost(row)) or row.status in _TRIED_AGAIN:
+            else:
                 settlement.ask_again(listed.version_id, row)
-        for vid, row in rows.items():
+
+    @staticmethod
+    def _release_blocked(request: Request, leased: LeasedKey, settlement: Settlement) -> None:
+        for vid, row in leased.rows().items():
+            leased.save()
             # The lock may have ended.
             unblocked = replace(row, left=(*row.left, *row.blocked), blocked=())
             if row.blocked:
                 leased.set_row(vid, replace(unblocked, reason=None, detail=None))
             if request.purge and row.live and not settlement.sides().lists(vid):
                 settlement.purge(vid, unblocked)
-        return True
 
     def _ask_for_unknown(
         self,
@@ -333,6 +386,12 @@ class ByHand:
 
 def _replicas(leased: LeasedKey) -> set[str | None]:
     return {row.replica for row in leased.rows().values()}
+
+
+def _is_to_be_tried(row: Row | None, request: Request, settlement: Settlement) -> bool:
+    if row is None or row.status in _TRIED_AGAIN:
+        return True
+    return request.restore_lost and settlement.is_lost(row)
 
 
 def _outcome(

@@ -4,7 +4,7 @@ Whether anything has to be done is seen from the two lists and the heads of the 
 time: a key that is in order costs nothing else.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -196,8 +196,9 @@ class Examiner:
         if not versions:
             return None
         known = {p: self._rows(p.place(one.key), heads[p]) for p in contending}
+        there = {p: {replica.version_id for replica in one.replicas[p].versions} for p in contending}
         if job.restore_lost and any(
-            self._is_lost(rows.get(version.version_id), one.replicas[placement])
+            self._is_lost(rows.get(version.version_id), there[placement])
             for version in versions
             for placement, rows in known.items()
         ):
@@ -217,11 +218,8 @@ class Examiner:
         return bool(lacking)
 
     @staticmethod
-    def _is_lost(row: Row | None, replicas: KeyVersions) -> bool:
-        if row is None:
-            return False
-        here = any(version.version_id == row.replica for version in replicas.versions)
-        return row.lost or (row.live and not here)
+    def _is_lost(row: Row | None, there: Collection[str]) -> bool:
+        return row is not None and (row.lost or (row.live and row.replica not in there))
 
     def _differs(self, one: _Key, placement: Placement, rules: Sequence[Rule], head: Head | None) -> bool:
         source, replicas = one.source, one.replicas[placement]

@@ -5,9 +5,10 @@ what the ledger calls COMPLETED is not copied again.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from s3replicator.decisions import letters
@@ -15,11 +16,11 @@ from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import parse_body
 from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError
 from s3replicator.decisions.job import InvalidJob, Job, JobKind, parse_job
-from s3replicator.decisions.job_report import Task, TaskStatus, ended, lines_of, tasks_of
-from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name
+from s3replicator.decisions.job_report import Task, TaskStatus, lines_of, tasks_of
+from s3replicator.decisions.ledger import LedgerKey, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
-from s3replicator.decisions.selection import Line, is_taken, keys_of, select
+from s3replicator.decisions.selection import MOST_VERSIONS, Line, keys_of, select
 from s3replicator.decisions.versions import ListedVersion, VersionRef
 from s3replicator.ports import Configurations, JobStore, LeaseLost
 from s3replicator.usecases.batch import Batch, Message
@@ -56,17 +57,24 @@ _STATUSES: Final = {
 }
 
 
+#: A version of a key.
+_Version = tuple[str, ListedVersion]
+
+
 @dataclass(slots=True)
 class _Progress:
-    """What is known of a batch: the keys that are done, how often each has been tried, and their tasks."""
+    """What is known of a batch: the keys that are done, how often each has been tried, and their tasks. It is
+    kept as the document ``name``."""
 
+    store: JobStore
+    name: str
     done: set[str] = field(default_factory=set)
     tries: Counter[str] = field(default_factory=Counter)
     tasks: dict[tuple[str, str, LedgerKey], Task] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, body: bytes | None) -> "_Progress":
-        progress = cls()
+    def read(cls, store: JobStore, name: str) -> "_Progress":
+        progress, body = cls(store, name), store.read(name)
         if body is not None:
             keys, _, lines = body.partition(b"\n")
             told = json.loads(keys)
@@ -83,9 +91,9 @@ class _Progress:
     def of(self, key: str) -> Iterator[Task]:
         return (task for task in self.tasks.values() if task.key == key)
 
-    def encode(self) -> bytes:
+    def save(self) -> None:
         keys = {"done": sorted(self.done), "tries": self.tries}
-        return json.dumps(keys).encode() + b"\n" + lines_of(self.tasks.values())
+        self.store.write(self.name, json.dumps(keys).encode() + b"\n" + lines_of(self.tasks.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +125,18 @@ class JobBatch:
             self.store.release(claimed, claim)
 
     def _work(self, job: Job, name: str, deadline: float) -> dict[str, Any]:
-        results, partial = (name.replace("/batches/", f"/{to}/") for to in ("results", "partial"))
+        results, kept = (name.replace("/batches/", f"/{to}/") for to in ("results", "partial"))
         lines = self._lines(name)
         if self.store.read(results) is not None:
             return {"done": True, "wait": 0}
-        progress = _Progress.read(self.store.read(partial))
+        progress = _Progress.read(self.store, kept)
         configuration = self.configurations.current()
         todo = [line for line in lines if line.key not in progress.done]
         for start in range(0, len(todo), _AT_ONCE):
             if not self._has_time(deadline):
                 return {"done": False, "wait": 0}
             self._some(job, todo[start : start + _AT_ONCE], configuration, deadline, progress)
-            self.store.write(partial, progress.encode())
+            progress.save()
         if len(progress.done) < len(lines):
             return {"done": False, "wait": self.engine.timing.defer}
         self.store.write(results, lines_of(progress.tasks.values()))
@@ -184,72 +192,74 @@ class JobBatch:
         deadline: float,
         progress: _Progress,
     ) -> None:
-        """As if their events had come, in the order of the versions. An event does not open what was called
-        gone; who lists the key does, and then they are told of once more."""
-        messages: list[Message] = []
-        keys: dict[str, str] = {}
+        """As if their events had come, in the order of the versions; so many at a time that there is room for
+        what is read of them."""
+        todo: deque[_Version] = deque()
+        unfinished: set[str] = set()
         for line in lines:
-            versions, missing = self._versions(job, line, configuration)
-            progress.add(missing)
-            if progress.tries[line.key]:
-                versions = self._unfinished(job, line.key, versions, configuration, progress)
-            for version in versions:
-                message = Message(f"{len(messages)}", self._letter(line.key, version))
-                messages.append(message)
-                keys[message.id] = line.key
-        result = self.batch.process(messages, deadline, job.asks)
+            try:
+                todo += self._todo(job, line, configuration, deadline, progress)
+            except RetryableError as failure:
+                if failure.reason is not Reason.BUSY:
+                    raise
+                unfinished.add(line.key)
+        while todo and self._has_time(deadline):
+            window = [todo.popleft() for _ in range(min(MOST_VERSIONS, len(todo)))]
+            # What is newer than one that comes again has to wait for it.
+            window = [one for one in window if one[0] not in unfinished]
+            unfinished |= self._bring(job, window, deadline, progress)
+            if todo:
+                progress.save()
+        unfinished |= {key for key, _ in todo}
+        progress.tries.update(line.key for line in lines)
+        progress.done |= {line.key for line in lines} - unfinished
+
+    def _bring(
+        self, job: Job, versions: Sequence[_Version], deadline: float, progress: _Progress
+    ) -> set[str]:
+        """The keys that are not done with these versions. An event does not open what was called gone; who
+        lists the key does, and then they are told of once more."""
+        messages = {f"{n}": Message(f"{n}", self._letter(*one)) for n, one in enumerate(versions)}
+        keys = {f"{n}": key for n, (key, _) in enumerate(versions)}
+        result = self.batch.process([*messages.values()], deadline, job.asks)
         progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
         unfinished = {keys[message] for message in result.returned}
         closed = {outcome.key for outcome in result.outcomes if outcome.reason == Status.TOMBSTONE}
         opened = {key for key in closed if key and self.by_hand.recall(self.source_bucket, key, deadline)}
         if opened:
-            again = [message for message in messages if keys[message.id] in opened]
+            again = [message for number, message in messages.items() if keys[number] in opened]
             result = self.batch.process(again, deadline, job.asks)
             progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
             unfinished |= {keys[message] for message in result.returned}
-        progress.tries.update(line.key for line in lines)
-        progress.done |= {line.key for line in lines} - unfinished - (closed - opened)
+        return unfinished | {key for key in closed - opened if key}
 
-    def _unfinished(
-        self,
-        job: Job,
-        key: str,
-        versions: Iterable[ListedVersion],
-        configuration: Configuration,
-        progress: _Progress,
-    ) -> list[ListedVersion]:
-        """A key of many versions takes several calls, and another worker may have held it: what is done by
-        now is told of, and need not be looked at again."""
-        known = {place: self._rows(key, place) for place in places(configuration, key)}
-        unfinished = []
-        for version in versions:
-            name = version.version_id
-            told = {place: rows.get(name) for place, rows in known.items()}
-            if any(is_taken(job, row) for row in told.values()):
-                unfinished.append(version)
-            progress.add(
-                ended(_task_at(key, name, place), row)
-                for place, row in told.items()
-                if row is not None and not is_taken(job, row)
-            )
-        return unfinished
-
-    def _rows(self, key: str, place: LedgerKey) -> Mapping[str, Row]:
-        """What the ledger says of this key's versions at a place: nothing, if it is another key's."""
-        source = source_name(VersionRef(self.source_bucket, key, ""))
-        head, rows = self.engine.ledger.history(place)
-        return rows if head is not None and head.is_of(source) else {}
+    def _todo(
+        self, job: Job, line: Line, configuration: Configuration, deadline: float, progress: _Progress
+    ) -> Iterable[_Version]:
+        """A key of many versions takes several calls: what became of some has been told already."""
+        versions, missing = self._versions(job, line, configuration, deadline)
+        progress.add(missing)
+        if not progress.tries[line.key]:
+            return [(line.key, version) for version in versions]
+        told: dict[str | None, set[LedgerKey]] = defaultdict(set)
+        for task in progress.of(line.key):
+            if task.status is not TaskStatus.PENDING:
+                told[task.version].add(task.place)
+        all_places = places(configuration, line.key).keys()
+        left = (version for version in versions if not all_places <= told[version.version_id])
+        return [(line.key, version) for version in left]
 
     def _versions(
-        self, job: Job, line: Line, configuration: Configuration
+        self, job: Job, line: Line, configuration: Configuration, deadline: float
     ) -> tuple[Iterable[ListedVersion], list[Task]]:
         """What is to be done of a key, and what is named that the source does not list."""
         if line.versions is not None:
             return line.versions, []
         rules = [rule for held in places(configuration, line.key).values() for rule in held]
+        in_time = partial(self.engine.check_time, deadline)
         left_out = job.leaves_out_markers(self.reconciler.peers)
         markers = not left_out and any(rule.delete_markers for rule in rules)
-        listed = self.engine.source.versions(self.source_bucket, line.key)
+        listed = self.engine.source.versions(self.source_bucket, line.key, in_time)
         missing = [
             replace(
                 _task_at(line.key, name, place),
@@ -300,14 +310,15 @@ class JobBatch:
             request = Request(self.source_bucket, line.key, restore_lost=True, compare=False)
             yield from (_task(outcome) for outcome in settled(self.by_hand, request, deadline))
         else:
-            yield from self._plan(job, line, configuration)
+            yield from self._plan(job, line, configuration, deadline)
 
-    def _plan(self, job: Job, line: Line, configuration: Configuration) -> list[Task]:
+    def _plan(self, job: Job, line: Line, configuration: Configuration, deadline: float) -> list[Task]:
         """A dry run: what is found out about each version is what the job would find out. Raises the failures
         that a second try may cure."""
         router = Router.of(self.engine, self.reconciler.peers)
-        versions, tasks = self._versions(job, line, configuration)
+        versions, tasks = self._versions(job, line, configuration, deadline)
         for version in versions:
+            self.engine.check_time(deadline)
             [change] = parse_body(self._letter(line.key, version)).changes
             tasks += [_planned(work) for work in router.route(change, configuration, job.asks)]
         return tasks

@@ -3,23 +3,24 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from s3replicator.decisions.job import Job, parse_job
 from s3replicator.decisions.job_report import (
+    KeyRows,
     ReportFile,
     Summary,
     Task,
     TaskStatus,
     ended,
-    ended_finding,
     lines_of,
     report_file,
     report_lines,
     report_manifest,
     tasks_of,
 )
-from s3replicator.decisions.ledger import source_name
+from s3replicator.decisions.ledger import LedgerKey, source_name
 from s3replicator.decisions.versions import VersionRef
 from s3replicator.ports import Clock, JobStore, Ledger, Parallel
 
@@ -83,18 +84,23 @@ class JobFinish:
     def _look_again(self, name: str) -> int:
         """Bring a file of results up to date; how many tasks are still under way."""
         tasks = list(tasks_of(self.store.read(name) or b""))
-        now = [self._as_it_is(task) if task.status is TaskStatus.PENDING else task for task in tasks]
+        # The tasks of one key follow each other, and are thousands perhaps.
+        rows_of = lru_cache(maxsize=1)(self._rows)
+        now = [self._as_it_is(task, rows_of) if task.status is TaskStatus.PENDING else task for task in tasks]
         if now != tasks:
             self.store.write(name, lines_of(now))
         return sum(task.status is TaskStatus.PENDING for task in now)
 
-    def _as_it_is(self, task: Task) -> Task:
+    def _rows(self, place: LedgerKey, source: str) -> KeyRows:
+        head, rows = self.ledger.history(place)
+        return KeyRows.of(rows if head is not None and head.is_of(source) else {})
+
+    def _as_it_is(self, task: Task, rows_of: Callable[[LedgerKey, str], KeyRows]) -> Task:
         if task.version is None:
             return task
         source = source_name(VersionRef(self.source_bucket, task.key, ""))
         if task.finding is not None:
-            head, rows = self.ledger.history(task.place)
-            return ended_finding(task, rows if head is not None and head.is_of(source) else {})
+            return rows_of(task.place, source).ended(task)
         row = self.ledger.peek(task.place, source, task.version)
         return task if row is None else ended(task, row)
 

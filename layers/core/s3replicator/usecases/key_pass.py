@@ -28,11 +28,13 @@ _PUBLISH_TRIES: Final = 2
 
 
 class KeyPass:
-    """``settles``: whether this function may settle a key, or hands over what needs it."""
+    """``settles``: whether this function may settle a key, or hands over what needs it; ``spares`` as of a
+    ``Settlement``."""
 
-    def __init__(self, engine: Engine, *, settles: bool) -> None:
+    def __init__(self, engine: Engine, *, settles: bool, spares: bool = False) -> None:
         self._engine = engine
         self._settles = settles
+        self._spares = spares
 
     def run(self, works: Sequence[Work], configuration: Configuration, deadline: float) -> list[WorkOutcome]:
         """``works`` are changes of one source key at one place, oldest first; ``deadline`` is when this
@@ -56,7 +58,7 @@ class KeyPass:
                     return done + [(later, self._keep_out(later, owner)) for later in rest]
                 case Granted():
                     assert leased is not None
-                    state = PassState(self._engine, leased, configuration, deadline, rest)
+                    state = PassState(self._engine, leased, configuration, deadline, rest, self._spares)
                     self._walk(state)
                     return done + state.outcomes
         return done

@@ -48,6 +48,11 @@ def replicate_large(engine: Engine) -> Lane:
 
 def retry(engine: Engine) -> Lane:
     """What the other two could not finish."""
+    return KeyPass(engine, settles=True, spares=True).run
+
+
+def job(engine: Engine) -> Lane:
+    """What a job asks for, whatever it costs."""
     return KeyPass(engine, settles=True).run
 
 

@@ -5,9 +5,12 @@ written. Every write is conditional on the lease; every visible write at the des
 intent before, and accounted for after.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from math import inf
+from operator import itemgetter
 from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
@@ -26,11 +29,14 @@ from s3replicator.decisions.ledger import (
     Intent,
     Lease,
     LedgerKey,
+    OrderFacts,
     Row,
+    Spent,
     Status,
+    hour_of,
     source_ref,
 )
-from s3replicator.decisions.order import Place, place_by_list, place_by_sequencer
+from s3replicator.decisions.order import Place, newer_by_sequencer, place_by_list, place_by_sequencer
 from s3replicator.decisions.replica import copy_request, is_disproven, is_proven, matches
 from s3replicator.decisions.rules import contenders_at
 from s3replicator.decisions.settling import Sides
@@ -49,6 +55,9 @@ SKEW: Final = 6.0
 #: How far they may be apart at all: S3 refuses requests of a clock that is further off.
 #: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList (RequestTimeTooSkewed)
 _MOST_SKEW: Final = 901.0
+
+#: So many rows are changed before they are written, at most.
+_MANY: Final = 25
 
 
 class NotOurs(Exception):
@@ -70,25 +79,41 @@ class LeasedKey:
         head: Head,
         *,
         announced: Intent | None,
+        deadline: float = inf,
     ) -> None:
+        """``deadline`` is when its worker's time is up."""
         if not head.is_of(source):
             raise NotOurs(f"{key} belongs to {head.source}, not to {source}")
         self._engine = engine
         self.key = key
         self._token = token
-        self.head = head
+        self._deadline = deadline
+        self._have(head)
         ours = announced and head.intent and announced.nonce == head.intent.nonce
         self._announced = head.intent if ours else None
         self._fetched: dict[str, Row | None] = {}
         self._fetched_all = False
-        self._source_list: Sequence[ListedVersion] | None = None
         #: Versions whose conflicts are over as soon as the ledger says what has become of them.
         self._let_in: set[str] = set()
+        #: What orders the live replicas, by the seconds of their versions, once they have been read.
+        self._seconds: dict[int, dict[str, OrderFacts]] | None = None
+        #: What the source has listed, by version id, newest first; all of it, or its beginning.
+        self._listed: dict[str, tuple[int, ListedVersion]] = {}
+        self._listed_all = False
 
     def check(self, work: Work) -> None:
         """Raises ``NotOurs``: one head never holds the rows of two source keys."""
         if work.key != self.key or not self.head.is_of(work.source_key):
             raise NotOurs(f"{work.source_key} at {work.key} under the lease of {self.head.source}")
+
+    def _have(self, head: Head) -> None:
+        """The rows are this value's own: one of thousands can be changed without copying the others."""
+        self._rows = dict(head.rows)
+        self.head = replace(head, rows=self._rows)
+
+    def in_time(self) -> None:
+        """Raises ``RetryableError`` when it is too late for another request."""
+        self._engine.check_time(self._deadline)
 
     @property
     def bucket(self) -> DestinationBucket:
@@ -110,9 +135,9 @@ class LeasedKey:
         return self._fetched.get(version_id)
 
     def rows(self) -> dict[str, Row]:
-        """Every row of the key; one query at most."""
+        """Every row of the key; one query at most. Raises ``RetryableError`` if there is no time for it."""
         if self.head.spilled and not self._fetched_all:
-            spilled = self._engine.ledger.spilled(self.key, self.head.source)
+            spilled = self._engine.ledger.spilled(self.key, self.head.source, self.in_time)
             self._fetched = {**spilled, **self._fetched}
             self._fetched_all = True
         spilled = {vid: row for vid, row in self._fetched.items() if row is not None}
@@ -120,8 +145,18 @@ class LeasedKey:
 
     def set_row(self, version_id: str, row: Row) -> Row:
         """The row as it is recorded: what has been heard of the version is owed to it."""
-        self.head = self.head.with_row(version_id, row)
-        return self.head.rows[version_id]
+        if version_id in self.head.heard:
+            self._have(self.head.with_row(version_id, row))
+        else:
+            self._rows[version_id] = row
+        return self._rows[version_id]
+
+    def save(self) -> None:
+        """Write what has changed, if that is much. Raises ``RetryableError`` if there is no time for it: the
+        next one goes on from what has been written."""
+        if len(self._rows) > _MANY:
+            self.in_time()
+            self.write()
 
     def let_in(self) -> None:
         """Versions that were kept out while the place was another source key's get rows, which are due."""
@@ -160,33 +195,63 @@ class LeasedKey:
             return row.final or not isinstance(work.failure, PassedOver)
         if not work.gains_tags or work.failure is not None:
             return False
-        newest = next(iter(self._listed_at_source()), None)
+        newest = next(iter(self._as_listed({work.version_id})), None)
         return newest is not None and newest.version_id == work.version_id
 
     def place(self, work: Work) -> Place:
         """Where the version stands among the live replicas. Lists the source only if it must."""
-        live = self.head.live()
+        place = self._place_among(work, self.head.live())
+        if place is Place.LATE or self._is_above_spilled(work.order):
+            return place
+        return self._place_among(work, self._rivals(work.order))
+
+    def _is_above_spilled(self, order: OrderFacts) -> bool:
+        """Whether a version that is above ``top`` is above every replica whose row has spilled."""
         top = self.head.top
-        if top is not None and int(work.order.last_modified) <= int(top[1].last_modified):
-            # Within a second times tell nothing, so ``top`` need not be the newest that has spilled.
-            live = {vid: row.order for vid, row in self.rows().items() if row.live}
+        if top is None or order.second > top[1].second:
+            return True
+        # Within a second times tell nothing, so ``top`` need not be the newest that has spilled.
+        is_ranked = self.head.top_ranks and order.second == top[1].second
+        return is_ranked and bool(newer_by_sequencer(order, top[1]))
+
+    def _rivals(self, order: OrderFacts) -> dict[str, OrderFacts]:
+        """The live replicas, without those of earlier seconds than the version and ``top`` are of."""
+        if self._seconds is None:
+            self.head = self.head.with_top_of(self.rows())
+            self._seconds = defaultdict(dict)
+            for vid, row in self.rows().items():
+                self._note(vid, row)
+        if self.head.top is not None and order.second < self.head.top[1].second:
+            return {vid: row.order for vid, row in self.rows().items() if row.live}
+        return {**self._seconds[order.second], **self.head.live()}
+
+    def _note(self, version_id: str, row: Row) -> None:
+        if self._seconds is not None and row.live:
+            self._seconds[row.order.second][version_id] = row.order
+
+    def _place_among(self, work: Work, live: dict[str, OrderFacts]) -> Place:
         live.pop(work.version_id, None)
         place = place_by_sequencer(work.order, live)
         if place is not Place.UNKNOWN:
             return place
-        return place_by_list(work.version_id, work.order, live, self._listed_at_source())
+        return place_by_list(work.version_id, work.order, live, self._as_listed({work.version_id, *live}))
 
-    def _listed_at_source(self) -> Sequence[ListedVersion]:
-        if self._source_list is None:
+    def _as_listed(self, ids: set[str]) -> Sequence[ListedVersion]:
+        """The source's newest version and those of ``ids``, in the order of its list."""
+        if not (self._listed_all or ids <= self._listed.keys()):
             ref = source_ref(self.head.source, "")
-            self._source_list = self._engine.source.versions(ref.bucket, ref.key)
-        return self._source_list
+            listed = self._engine.source.versions(ref.bucket, ref.key, self.in_time, ids)
+            self._listed = {one.version_id: (place, one) for place, one in enumerate(listed)}
+            self._listed_all = not ids <= self._listed.keys()
+        newest = next(iter(self._listed), None)
+        found = (self._listed[vid] for vid in {newest, *ids} if vid in self._listed)
+        return [listed for _, listed in sorted(found, key=itemgetter(0))]
 
     def sides(self) -> Sides:
-        """What both sides list now."""
+        """What both sides list now. Raises ``RetryableError`` if there is no time for it."""
         ref = source_ref(self.head.source, "")
-        source = self._engine.source.versions(ref.bucket, ref.key)
-        return Sides(source, self.bucket.versions(self.key.key))
+        source = self._engine.source.versions(ref.bucket, ref.key, self.in_time)
+        return Sides(source, self.bucket.versions(self.key.key, self.in_time))
 
     def confirmed(self, work: Work, failure: ReplicationError) -> ReplicationError:
         """Why a work failed: its version is gone only if the source's list says so, too; see ``absence``.
@@ -194,9 +259,9 @@ class LeasedKey:
         if not isinstance(failure, SourceGone):
             return failure
         if failure is not work.failure:
-            self._source_list = None
+            self._listed, self._listed_all = {}, False
         try:
-            return judged(self._listed_at_source(), work.version_id, failure)
+            return judged(self._as_listed({work.version_id}), work.version_id, failure)
         except ReplicationError as unread:
             return unread
 
@@ -231,6 +296,12 @@ class LeasedKey:
         """From here on a crash must lead to settling; with the next write."""
         self.head = replace(self.head, unsettled=True)
 
+    def spend(self, size: int) -> None:
+        """A replica of so many bytes has been copied again; with the next write."""
+        now = self._engine.clock.now()
+        spent = (self.head.spent or Spent(hour_of(now))).and_one_more(size, now)
+        self.head = replace(self.head, spent=spent)
+
     def withdraw(self) -> None:
         """Take back our own intent, for a write that certainly did not happen; with the next write."""
         if self._announced is not None:
@@ -256,7 +327,9 @@ class LeasedKey:
             # First the rows, then the head without them: while both exist, the head's own copy counts.
             self._engine.ledger.put_rows(self.key, head.source, head.generation, out)
         self._engine.ledger.write(self.key, self._token, small)
-        self.head = small
+        for vid, row in out.items():
+            self._note(vid, row)
+        self._have(small)
 
     def _outdated(self, head: Head) -> dict[str, Row]:
         """Rows of the head whose open copies, spilled before, would keep them in the index of open work."""
@@ -328,8 +401,10 @@ class LeasedKey:
 
     def is_on_top(self, replica: str | None) -> bool:
         """Whether the destination lists this replica above every other one we know of."""
+        listed = self.bucket.versions(self.key.key, self.in_time, [replica] if replica else ())
+        if listed and listed[0].version_id == replica:
+            return True
         known = self._known_ids()
-        listed = self.bucket.versions(self.key.key)
         first = next((v.version_id for v in listed if v.version_id in known), None)
         return first == replica
 
@@ -395,7 +470,7 @@ class LeasedKey:
         accounted = self.row(intent.version_id)
         if accounted is not None and accounted.nonce == intent.nonce:
             return None
-        listed = self.bucket.versions(self.key.key)
+        listed = self.bucket.versions(self.key.key, self.in_time)
         known = self._known_ids()
         unknown = [
             version
@@ -457,7 +532,7 @@ def retired(row: Row) -> Row:
     if row.replica is None:
         return row
     if row.doubt:
-        return replace(row, replica=None, stray=(*row.stray, row.replica))
+        return replace(row.with_stray(row.replica), replica=None)
     return replace(row, replica=None, left=(*row.left, row.replica))
 
 
@@ -507,7 +582,8 @@ def lease_key(
         answer = _take_over(engine, key, source, answer, lease=lease, intent=intent)
     if not isinstance(answer, Granted):
         return answer, None
-    leased = LeasedKey(engine, key, source, lease.token, answer.head, announced=intent)
+    head = answer.head
+    leased = LeasedKey(engine, key, source, lease.token, head, announced=intent, deadline=deadline)
     if taken_over:
         leased.let_in()
     return answer, leased

@@ -48,13 +48,14 @@ WorkOutcome = tuple[Work, Outcome]
 
 @dataclass(slots=True)
 class PassState:
-    """``works`` are what the pass has been given."""
+    """``works`` are what the pass has been given; ``spares`` as of a ``Settlement``."""
 
     engine: Engine
     leased: LeasedKey
     configuration: Configuration
     deadline: float
     works: Sequence[Work]
+    spares: bool = False
     outcomes: list[WorkOutcome] = field(default_factory=list)
     elsewhere: list[WorkOutcome] = field(default_factory=list)
     parked: list[tuple[Work, Row]] = field(default_factory=list)
@@ -62,8 +63,10 @@ class PassState:
     def tell(self, work: Work, result: Result, row: Row | None = None, *, reason: str | None = None) -> None:
         self.outcomes.append((work, work.outcome(result, row, reason=reason)))
 
-    def is_told(self, work: Work) -> bool:
-        return any(work is told for told, _ in [*self.outcomes, *self.elsewhere, *self.parked])
+    def untold(self, works: Sequence[Work]) -> list[Work]:
+        """Those of whom nothing has been said yet."""
+        told = {id(work) for work, _ in [*self.outcomes, *self.elsewhere, *self.parked]}
+        return [work for work in works if id(work) not in told]
 
     # -- ends of one work
 

@@ -1,6 +1,7 @@
 """Reconciling one key: what both sides and the ledger say now, and what is done about it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,18 +10,18 @@ from s3replicator.decisions.configuration import Configuration, Rule
 from s3replicator.decisions.drift import Drift, Finding, compare, foreign_on_top, is_missing
 from s3replicator.decisions.failures import PassedOver, Reason, RetryableError, SourceGone
 from s3replicator.decisions.job import Job
-from s3replicator.decisions.job_report import Task, TaskStatus, ended_finding
+from s3replicator.decisions.job_report import KeyRows, Task, TaskStatus
 from s3replicator.decisions.ledger import Head, LedgerKey, Row, Status, source_name
 from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.recollection import Recognised, in_their_place, users_copies
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.settling import Sides
-from s3replicator.decisions.versions import Kind, VersionRef
+from s3replicator.decisions.versions import Kind, ListedVersion, VersionRef
 from s3replicator.usecases.absence import confirmed
 from s3replicator.usecases.by_hand import ByHand, Request
 from s3replicator.usecases.engine import Engine
-from s3replicator.usecases.recall import recognise
+from s3replicator.usecases.recall import Place, recognise
 from s3replicator.usecases.refresh import Pair
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.work import Work
@@ -33,6 +34,8 @@ _COME_BACK: Final = frozenset({Reason.BUSY, Reason.LEDGER_UNAVAILABLE})
 
 #: What others have done at the destination, and what is undone only if it is asked for.
 _RESTORED: Final = frozenset({Drift.LOST, Drift.COPIED_IN_PLACE})
+#: The same would be found by the next look.
+_NO_TIME: Final = RetryableError(Reason.BUSY, "there was no time to look at every version of the key")
 
 
 class KeyBusy(Exception):
@@ -72,13 +75,15 @@ class Reconciler:
         ours = (place for place in selected if place.destination in self.engine.destinations)
         for place in dict.fromkeys([*ours, *here]):
             look = _Look(self, job, key, place, selected.get(place, ()), configuration, deadline)
-            findings = look.findings()
-            outcomes = None
+            seen, outcomes = look.see(), None
+            findings = seen.findings
             if job.repair and any(_is_wanted(finding, job) for finding in findings):
                 # What nothing names cannot be looked after by the report.
                 yield from (_found(look, finding) for finding in findings if finding.version_id)
                 outcomes = list(self._put_right(job, look, deadline))
             yield from _tasks(look, findings, outcomes)
+            if not seen.complete:
+                raise KeyBusy if outcomes else _NO_TIME
 
     def _put_right(self, job: Job, look: "_Look", deadline: float) -> Iterator[Outcome]:
         request = Request(
@@ -89,6 +94,16 @@ class Reconciler:
             compare=job.deep,
         )
         return settled(self.by_hand, request, deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What has been found of a key, and the rows it was compared with; there may be more unless
+    ``complete``."""
+
+    findings: list[Finding]
+    rows: Mapping[str, Row]
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,40 +118,50 @@ class _Look:
     configuration: Configuration
     deadline: float
 
-    def findings(self) -> list[Finding]:
+    def see(self) -> _Seen:
         """Raises ``KeyBusy`` while another worker is at work on it: nothing is as it should be then. Raises
         ``RetryableError`` also when time is up."""
         engine = self.reconciler.engine
-        head, rows = engine.ledger.history(self.key)
+        head, rows = engine.ledger.history(self.key, self._in_time)
         if head is not None and head.lease is not None and head.lease.expires >= engine.clock.now():
             raise KeyBusy
         another = head is not None and not head.is_of(self._source)
         if another:
             # What another source key has there is none of this one's: it has nothing.
             head, rows = None, {}
-        source = engine.source.versions(self.reconciler.source_bucket, self.source_key)
+        source = engine.source.versions(self.reconciler.source_bucket, self.source_key, self._in_time)
         if head is None and not (source and self.rules):
-            return []
-        destination = engine.destination(self.key.destination)
-        sides = Sides(source, [] if another else destination.versions(self.key.key))
-        expected = engine.clock.now() - self.job.grace
+            return _Seen([], rows)
+        bucket = engine.destination(self.key.destination)
+        sides = Sides(source, [] if another else bucket.versions(self.key.key, self._in_time))
+        now = engine.clock.now()
+        # Time is left for putting right what is found by then.
+        expected, until = now - self.job.grace, now + (self.deadline - now) / 3
         wanted = [
-            listed.version_id
+            listed
             for listed in source
             if is_missing(rows.get(listed.version_id)) and listed.last_modified <= expected
         ]
-        works = {vid: work for vid in wanted if (work := self._work(sides, vid)) is not None}
+        works: dict[str, Work] = {}
+        for listed in reversed(wanted):
+            if engine.clock.now() > until:
+                break
+            work = self._work(listed)
+            if work is not None:
+                works[listed.version_id] = work
+        complete = not wanted or engine.clock.now() <= until
         passed_over = {
             vid: work.failure.detail for vid, work in works.items() if isinstance(work.failure, PassedOver)
         }
-        recognised = recognise(engine, self.key, self._source, rows, sides)
+        recognition = recognise(engine, Place(self.key, self._source), rows, sides, until)
+        complete, recognised = complete and recognition.complete, recognition.objects
         copies = users_copies(rows, sides.destination, recognised)
         placed = in_their_place(rows, sides.destination, copies)
         found = compare(
             rows,
             sides,
             works.keys() - passed_over.keys(),
-            interrupted=is_interrupted(head, engine.clock.now()),
+            interrupted=is_interrupted(head, now),
             shared=bool(self.reconciler.peers),
             copies=placed,
         )
@@ -151,24 +176,22 @@ class _Look:
         ]
         unrecorded = {copy: what for copy, what in recognised.items() if copy not in copies}
         found += self._unrecorded(rows, sides, unrecorded)
-        return found + (self._differences(rows) if self.job.deep else [])
-
-    def rows(self) -> Mapping[str, Row]:
-        head, rows = self.reconciler.engine.ledger.history(self.key)
-        return rows if head is not None and head.is_of(self._source) else {}
+        return _Seen(found + (self._differences(rows) if self.job.deep else []), rows, complete)
 
     @property
     def _source(self) -> str:
         return source_name(VersionRef(self.reconciler.source_bucket, self.source_key, ""))
 
-    def _work(self, sides: Sides, version_id: str) -> Work | None:
+    def _in_time(self) -> None:
+        self.reconciler.engine.check_time(self.deadline)
+
+    def _work(self, listed: ListedVersion) -> Work | None:
         """What a version that no row knows should have come to: the rules may ask for its tags, and it may be
         a replica itself."""
-        listed = next(one for one in sides.source if one.version_id == version_id)
         if not self.rules or (listed.kind is Kind.MARKER and self.reconciler.peers):
             return None
         fresh = Row(kind=listed.kind, status=Status.PENDING, order=facts_of(listed))
-        change = letters.change_of(self._source, version_id, fresh, self.key)
+        change = letters.change_of(self._source, listed.version_id, fresh, self.key)
         router = Router.of(self.reconciler.engine, self.reconciler.peers)
         works = router.route(replace(change, destination=None), self.configuration)
         return next((work for work in works if work.key == self.key and not self._is_gone(work)), None)
@@ -233,34 +256,53 @@ def _found(look: _Look, finding: Finding) -> Task:
 
 def _tasks(look: _Look, findings: Sequence[Finding], outcomes: Sequence[Outcome] | None) -> Iterator[Task]:
     """``outcomes``: of putting it right; None if that was not asked for."""
-    left = look.findings() if outcomes is not None else findings
-    rows = look.rows() if outcomes is not None else {}
-    yield from (_task(look, finding, left, rows, outcomes) for finding in findings)
+    if outcomes is None:
+        yield from (_task(look, finding) for finding in findings)
+        return
+    seen = look.see()
+    after = _After(
+        {(one.drift, one.version_id) for one in seen.findings}, KeyRows.of(seen.rows), _by_version(outcomes)
+    )
+    yield from (_task(look, finding, after) for finding in findings)
 
 
-def _task(
-    look: _Look,
-    finding: Finding,
-    left: Sequence[Finding],
-    rows: Mapping[str, Row],
-    outcomes: Sequence[Outcome] | None,
-) -> Task:
+@dataclass(frozen=True, slots=True)
+class _After:
+    """What there is to say after something has been put right: what is ``left`` of the findings, what the
+    ledger says, and what came of it, by version."""
+
+    left: Collection[tuple[Drift, str]]
+    rows: KeyRows
+    outcomes: Mapping[str | None, Sequence[Outcome]]
+
+    def about(self, version_id: str) -> list[Outcome]:
+        return [*self.outcomes.get(version_id, ()), *self.outcomes.get(None, ())]
+
+
+def _by_version(outcomes: Iterable[Outcome]) -> Mapping[str | None, Sequence[Outcome]]:
+    found: dict[str | None, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        found[outcome.version_id].append(outcome)
+    return found
+
+
+def _task(look: _Look, finding: Finding, after: _After | None = None) -> Task:
     task = replace(_found(look, finding), status=TaskStatus.SUCCEEDED)
     if finding.drift is Drift.LOST and not look.job.restore_lost:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_LOST)
-    is_left = any((one.drift, one.version_id) == (finding.drift, finding.version_id) for one in left)
+    is_left = after is None or (finding.drift, finding.version_id) in after.left
     if finding.drift is Drift.COPIED_IN_PLACE and is_left:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.REPLICA_COPIED)
     if finding.drift is Drift.PASSED_OVER:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.SRC_IS_REPLICA)
     if finding.drift is Drift.UNRECORDED and finding.known:
         return replace(task, status=TaskStatus.SKIPPED, reason=Reason.SRC_VERSION_NOT_FOUND)
-    if outcomes is None:
+    if after is None:
         return replace(task, status=TaskStatus.SKIPPED, detail=finding.detail or "a dry run")
     if not is_left:
         # Not found again need not be right: it may be known, and somebody come back for it.
-        return ended_finding(task, rows)
-    about = [one for one in outcomes if one.version_id in (finding.version_id, None)]
+        return after.rows.ended(task)
+    about = after.about(finding.version_id)
     # Nobody comes back for a difference that could not be put right.
     under_way = finding.drift is not Drift.DIFFERENT and any(one.result in _UNDER_WAY for one in about)
     why = next((one for one in about if one.reason), None)

@@ -15,7 +15,9 @@ from s3replicator.usecases.work import Work
 
 def settle(state: PassState, works: Sequence[Work]) -> None:
     """Settle the key, these works with it."""
-    settlement = Settlement(state.engine, state.leased, state.configuration, state.deadline)
+    settlement = Settlement(
+        state.engine, state.leased, state.configuration, state.deadline, spares=state.spares
+    )
     deleted: dict[int, str] = {}
     broken: ReplicationError | None = None
     try:
@@ -35,14 +37,22 @@ def settle(state: PassState, works: Sequence[Work]) -> None:
     given = {work.version_id: work for work in works}
     state.parked += [(given.get(work.version_id, work), row) for work, row in settlement.parked]
     state.elsewhere += [(work, work.outcome(Result.SENT_TO_LARGE_LANE)) for work in settlement.to_prepare]
-    untold = [work for work in works if not state.is_told(work)]
+    untold = state.untold(works)
     for work in untold:
         if broken is None or work.version_id in settlement.published:
             _sum_up(state, settlement, work, deleted)
     if broken is not None:
-        # The key could not be looked at, or recorded: somebody has to come back, whatever else was done.
-        for work in [work for work in untold if not state.is_told(work)] or state.works[:1]:
-            state.fail_on_key(work, broken)
+        _fail(state, state.untold(untold) or state.works[:1], broken)
+
+
+def _fail(state: PassState, works: Sequence[Work], failure: ReplicationError) -> None:
+    """The key could not be looked at, or recorded: somebody has to come back, whatever else was done."""
+    for work in works:
+        if failure.reason is Reason.BUSY:
+            # There was no time for it, which is no fault of this version.
+            state.outcomes.append((work, busy(work)))
+        else:
+            state.fail_on_key(work, failure)
 
 
 def _admit(state: PassState, settlement: Settlement, work: Work) -> None:
@@ -60,7 +70,7 @@ def _admit(state: PassState, settlement: Settlement, work: Work) -> None:
 
 def _sum_up(state: PassState, settlement: Settlement, work: Work, deleted: Mapping[int, str]) -> None:
     row = state.leased.row(work.version_id)
-    needed = any(work.version_id == other.version_id for other in settlement.to_prepare)
+    needed = work.version_id in settlement.awaited
     if id(work) in deleted:
         _sum_up_deletion(state, settlement, work, deleted[id(work)])
     elif work.change.kind is ChangeKind.SETTLE:

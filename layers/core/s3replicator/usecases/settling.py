@@ -18,6 +18,7 @@ from s3replicator.decisions.failures import (
     ReplicationError,
     RetryableError,
     SourceGone,
+    TerminalError,
 )
 from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency
 from s3replicator.decisions.order import decidedly_newer
@@ -27,9 +28,12 @@ from s3replicator.decisions.settling import (
     Publish,
     Record,
     Remove,
+    Replays,
     Sides,
+    Step,
     Wish,
-    decide,
+    left_in_hour,
+    plan,
     removed_by_others,
     tombstone,
 )
@@ -87,18 +91,25 @@ class Settlement:
 
     Afterwards ``published`` are the versions that had no replica and have got one, ``removed`` those whose
     replica was deleted; ``to_prepare`` is to be sent to the large lane, and ``parked`` to the operators.
+    ``spares``: late versions are left out that would have more copied again than an hour allows.
     """
 
     engine: Engine
     leased: LeasedKey
     configuration: Configuration
     deadline: float
+    spares: bool = False
     works: dict[str, Work] = field(default_factory=dict)
     published: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
     to_prepare: list[Work] = field(default_factory=list)
     parked: list[tuple[Work, Row]] = field(default_factory=list)
+    #: The versions of ``to_prepare``.
+    awaited: set[str] = field(default_factory=set)
     _sides: Sides | None = None
+    #: What has been published on top of these sides since, the newest last, and what has been removed.
+    _above: list[ListedVersion] = field(default_factory=list)
+    _removed: set[str] = field(default_factory=set)
     _asked: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
     _kept: set[str] = field(default_factory=set)
@@ -114,14 +125,10 @@ class Settlement:
         self.leased.unsettle()
         self._ask()
         late = self._late_versions()
-        while (step := decide(self.leased.rows(), self.sides(), self._wish(late))) is not None:
-            match step:
-                case Record(rows):
-                    self._record(rows)
-                case Publish(version_id):
-                    self._publish(version_id)
-                case Remove(version_id, replica):
-                    self._remove(version_id, replica)
+        while steps := plan(self.leased.rows(), self.sides(), self._wish(late)):
+            for step in steps:
+                if not self._take(step):
+                    break
         self._pay()
         if self._held_up is not None:
             self._say_why()
@@ -131,6 +138,11 @@ class Settlement:
     def sides(self) -> Sides:
         if self._sides is None:
             self._sides = self.leased.sides()
+        elif self._above or self._removed:
+            listed = [*reversed(self._above), *self._sides.destination]
+            left = [one for one in listed if one.version_id not in self._removed]
+            self._sides = replace(self._sides, destination=left)
+        self._above, self._removed = [], set()
         return self._sides
 
     # -- what is asked for
@@ -165,13 +177,17 @@ class Settlement:
                 discard_upload(self.engine, work.with_upload(row.upload))
             self._set(work.version_id, replace(row, upload=upload))
 
+    def forget_asked(self) -> None:
+        """Others will be asked for: what has been read of these is not needed any more."""
+        self._asked.clear()
+        self.works.clear()
+
     def ask_again(self, version_id: str, row: Row) -> None:
         self.ask(self._work(version_id, row))
 
     def is_lost(self, row: Row) -> bool:
         """Whether others have removed the replica, recorded or not."""
-        here = any(listed.version_id == row.replica for listed in self.sides().destination)
-        return row.lost or (row.live and not here)
+        return row.lost or (row.live and not self.sides().has(row.replica))
 
     def forget(self, work: Work) -> str:
         """Somebody deleted this version at the source: if the rules replicate that, its replica goes.
@@ -198,7 +214,9 @@ class Settlement:
 
     def _ask(self) -> None:
         """Whatever is tried has a row, which carries what orders it, and is due should nobody come back."""
+        self.leased.rows()
         for vid in sorted(self._asked):
+            self.leased.save()
             row, work = self.leased.row(vid), self.works[vid]
             if row is None or not (row.final or row.reason in WAITING_FOR_ORDER):
                 self._set(vid, waiting_row(self.engine, work, row, Reason.UNSETTLED))
@@ -209,7 +227,8 @@ class Settlement:
                 self._remember(work, row)
 
     def _wish(self, late: LateVersions) -> Wish:
-        return Wish(frozenset(self._asked), late, frozenset(self._failed), frozenset(self._kept))
+        replays = left_in_hour(self.leased.head.spent, self.engine.clock.now()) if self.spares else Replays()
+        return Wish(frozenset(self._asked), late, frozenset(self._failed), frozenset(self._kept), replays)
 
     def _late_versions(self) -> LateVersions:
         asked = (self.works[vid].rule for vid in self._asked)
@@ -226,6 +245,18 @@ class Settlement:
 
     # -- steps
 
+    def _take(self, step: Step) -> bool:
+        """Whether it has come to what it is there for: then what was planned to follow it still holds."""
+        match step:
+            case Record(rows):
+                self._record(rows)
+                return False
+            case Publish(version_id):
+                return self._publish(version_id)
+            case Remove(version_id, replica):
+                self._check_time()
+                return self._remove(version_id, replica)
+
     def _set(self, version_id: str, row: Row) -> None:
         self.leased.set_row(version_id, row)
         self._unsaid = True
@@ -233,6 +264,7 @@ class Settlement:
     def _record(self, rows: Mapping[str, Row]) -> None:
         """Takes effect with the next write; nothing is lost if there is none."""
         for vid, row in rows.items():
+            self.leased.save()
             before = self.leased.row(vid)
             # What was called gone is open again: should this be abandoned, somebody comes back.
             is_reopened = not row.final and row.due is None
@@ -240,11 +272,14 @@ class Settlement:
             if row.final and before is not None and before.upload is not None:
                 discard_upload(self.engine, self._as_told(vid, before))
 
-    def _publish(self, version_id: str) -> None:
+    def _publish(self, version_id: str) -> bool:
         self._check_time()
         row = self.leased.row(version_id)
         assert row is not None
-        work, had_none = self._work(version_id, row), not row.live
+        if row.live and row.full:
+            self._give_up(self._as_told(version_id, row), row, _FULL)
+            return False
+        work, had_none, order = self._work(version_id, row), not row.live, row.order
         try:
             row = self._send(work)
         except _NeedsUpload as needed:
@@ -254,15 +289,7 @@ class Settlement:
             self.works.pop(version_id, None)
             self._look_again(version_id, failure)
         except AmbiguousWrite as failure:
-            found = self.leased.resolve()
-            if found is not None:
-                adopt(self.leased, work, found)
-                if had_none:
-                    self.published.add(version_id)
-                self._sides = None
-            else:
-                self._look_again(version_id, failure)
-                self.engine.clock.sleep(self.engine.dice.random())
+            self._find_out(work, failure, had_none=had_none)
         except ReplicationError as failure:
             if failure.reason is Reason.LEDGER_UNAVAILABLE:
                 raise
@@ -275,20 +302,37 @@ class Settlement:
             self._unsaid = True
             if had_none and row.final:
                 self.published.add(version_id)
-            self._published(work, row)
+            if not had_none:
+                self.leased.spend(work.size or 0)
+            return self._published(work, row) and row.order == order
+        return False
 
-    def _published(self, work: Work, row: Row) -> None:
+    def _published(self, work: Work, row: Row) -> bool:
+        """Whether it lies on top, as it should be."""
         if row.status is Status.FAILED:
             self._failed.add(work.version_id)
             self.parked.append((work, row))
         if work.large:
             # Where it came to lie, only the list can tell.
             self._sides = None
-            return
+            return False
         assert row.replica is not None
-        above = ListedVersion(row.replica, row.kind, self.engine.clock.now(), size=work.size or 0)
-        sides = self.sides()
-        self._sides = replace(sides, destination=[above, *sides.destination])
+        self._above.append(ListedVersion(row.replica, row.kind, self.engine.clock.now(), size=work.size or 0))
+        if not work.change.follows:
+            # It is not needed any more, and thousands of them take their room.
+            self.works.pop(work.version_id, None)
+        return row.status is Status.COMPLETED
+
+    def _find_out(self, work: Work, failure: AmbiguousWrite, *, had_none: bool) -> None:
+        found = self.leased.resolve()
+        if found is None:
+            self._look_again(work.version_id, failure)
+            self.engine.clock.sleep(self.engine.dice.random())
+            return
+        adopt(self.leased, work, found)
+        if had_none:
+            self.published.add(work.version_id)
+        self._sides = None
 
     def _check_time(self) -> None:
         try:
@@ -352,6 +396,7 @@ class Settlement:
         self._failed.add(work.version_id)
         if needed is not None:
             self.to_prepare.append(needed)
+            self.awaited.add(needed.version_id)
             row = being_prepared(self.engine, row)
             self._set(work.version_id, row)
         if row.final:
@@ -359,11 +404,12 @@ class Settlement:
             if row.live:
                 raise Unfinished(self._held_up)
 
-    def _remove(self, version_id: str, replica: str) -> None:
+    def _remove(self, version_id: str, replica: str) -> bool:
         row = self.leased.row(version_id)
         assert row is not None
         if replica == row.replica and not self._may_delete(version_id, row):
-            return
+            return False
+        self.leased.save()
         if self._unsaid:
             # What takes its place must be known before it goes.
             self.leased.write()
@@ -377,13 +423,12 @@ class Settlement:
             else:
                 self._hold_up(self._as_told(version_id, row), row, failure)
                 self._kept.add(replica)
-        else:
-            self._set(version_id, _without(row, replica))
-            sides = self.sides()
-            left = [listed for listed in sides.destination if listed.version_id != replica]
-            self._sides = replace(sides, destination=left)
-            if replica == row.replica:
-                self.removed.add(version_id)
+            return False
+        self._set(version_id, _without(row, replica))
+        self._removed.add(replica)
+        if replica == row.replica:
+            self.removed.add(version_id)
+        return True
 
     def _may_delete(self, version_id: str, row: Row) -> bool:
         limit = self._limit(row)
@@ -498,6 +543,12 @@ class Settlement:
 _HALT: Final = RetryableError(
     Reason.VERSION_DELETES_HALTED,
     "more versions were deleted in an hour than the rule allows: s3rctl breaker shows it, and closes it",
+)
+
+
+_FULL: Final = TerminalError(
+    Reason.TOO_MANY_COPIES,
+    "so many former copies of this version cannot be removed that it is not copied again",
 )
 
 
