@@ -1298,11 +1298,7 @@ MUTANTS: Final = (
     _mutant(
         "portion-passed-over",
         "nothing newer is copied while an older version has to come again",
-        Edit(
-            "usecases/job_batch.py",
-            "for key, version in window if key not in unfinished]",
-            "for key, version in window]",
-        ),
+        Edit("usecases/job_batch.py", "in window if one[0] not in unfinished]", "in window]"),
         tests=MANY,
     ),
     _mutant(
