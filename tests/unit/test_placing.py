@@ -96,6 +96,22 @@ class _Work:
         self.version_id, self.order = version_id, order
 
 
+def test_what_no_sequencer_ranks_is_not_passed_over_within_a_second() -> None:
+    """``a`` and ``b`` have spilled; ``a``, an upload, is the newest of all."""
+    facts = {
+        "a": OrderFacts(None, 1.0, multipart=True),
+        "b": OrderFacts("0A01", 1.0),
+        "c": OrderFacts("0A02", 1.0),
+        "d": OrderFacts("0B", 1.0, multipart=True),
+        "e": OrderFacts("0C", 1.0, multipart=True),
+    }
+    listed = [ListedVersion(name, Kind.OBJECT, 1.0) for name in ("a", "c", "b", "d", "e")]
+    leased = leased_with([(name, row_of(facts[name], live=True)) for name in "deba"], listed)
+    assert set(leased.head.rows) == {"d", "e"}
+    work: Any = _Work("c", facts["c"])
+    assert leased.place(work) is Place.LATE
+
+
 def test_what_ranks_within_a_second_is_not_read_again() -> None:
     facts = [OrderFacts(f"0A{number:02X}", 1.0) for number in range(50)]
     leased = leased_with([(f"v{n}", row_of(one, live=True)) for n, one in enumerate(facts)], [])
