@@ -144,8 +144,8 @@ MUTANTS: Final = (
         "rows of a source key that had the place before are nobody's",
         Edit(
             "adapters/ledger.py",
-            "for item in self._beginning(key, ROW) if source_of(item) == source)",
-            "for item in self._beginning(key, ROW))",
+            "for item in items if source_of(item) == source)",
+            "for item in items)",
         ),
         tests=CONFORMANCE,
     ),
