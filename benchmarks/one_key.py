@@ -43,6 +43,9 @@ SIZES: Final = (100, 1_000, 10_000, 100_000)
 SOURCE, REPLICA, KEY = "source-bucket", "destination-bucket", "key"
 PLACE: Final = LedgerKey(REPLICA, KEY)
 
+#: Who writes replicas.
+WRITER: Final = "AWS:AROAEXAMPLEROLE:worker"
+
 #: Seconds a function may run, by its name in template.yaml.
 LIMITS: Final = {"replicate": 60.0, "retry": 300.0, "backfill": 900.0}
 #: Kept for a function's answer, as in its invocation.
@@ -184,7 +187,7 @@ class MeteredSource(MemorySource):
 
 class MeteredDestination(MemoryDestination):
     def __init__(self, s3: MemoryS3, meter: Meter) -> None:
-        super().__init__(s3, REPLICA)
+        super().__init__(s3, REPLICA, role=WRITER)
         self._meter = meter
 
     def copy(self, ref: VersionRef, key: str, request: ReplicaRequest) -> Published:
@@ -249,7 +252,7 @@ class World:
         made = self.replica.add(
             KEY,
             version.contents,
-            truth=Truth(ours=True, source=version.version_id),
+            truth=Truth(True, version.version_id, WRITER, KEY),
             moment=version.last_modified,
         )
         order = OrderFacts(sequencer(version.place), version.last_modified)

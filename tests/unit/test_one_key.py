@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import one_key
-from benchmarks.one_key import CASES, KEY, LATENCY, LIMITS, PLACE, SOURCE, Figures, World, measure
+from benchmarks.one_key import CASES, KEY, LATENCY, LIMITS, PLACE, SOURCE, WRITER, Figures, World, measure
 from s3replicator.decisions.ledger import MOST_IDS, Head, Lease, OrderFacts, Row, Status
 from s3replicator.decisions.settling import MOST_NEWER_VERSIONS, Sides, Wish, decide
 from s3replicator.decisions.stamp import Stamp
@@ -224,7 +224,7 @@ def stamped(world: World, version: Version) -> Version:
     ref = VersionRef(SOURCE, KEY, version.version_id)
     stamp = Stamp.of(ref, f"nonce {version.version_id}", PLACE.destination, KEY)
     contents = replace(version.contents, metadata=stamp.metadata())
-    truth = Truth(ours=True, source=version.version_id)
+    truth = Truth(True, version.version_id, WRITER, KEY)
     return world.replica.add(KEY, contents, truth=truth, moment=version.last_modified)
 
 
