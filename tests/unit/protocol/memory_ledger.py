@@ -68,12 +68,16 @@ class _Partition:
     def spilled(self, source: str) -> dict[str, Row]:
         return {version_id: item.row for version_id, item in self.rows.items() if item.source == source}
 
+    def spilled_row(self, source: str, version_id: str) -> Row | None:
+        item = self.rows.get(version_id)
+        return item.row if item is not None and item.source == source else None
+
     def row(self, version_id: str) -> Row | None:
         """The row that counts: the head's own, else one that has spilled, if the head says that any has."""
         head = self.head.head if self.head else None
         if head is None or (version_id not in head.rows and not head.spilled):
             return None
-        return head.rows.get(version_id) or self.spilled(head.source).get(version_id)
+        return head.rows.get(version_id) or self.spilled_row(head.source, version_id)
 
 
 class MemoryLedger:
@@ -178,7 +182,7 @@ class MemoryLedger:
     # -- rows
 
     def row(self, key: LedgerKey, source: str, version_id: str) -> Row | None:
-        return self._partition(key).spilled(source).get(version_id)
+        return self._partition(key).spilled_row(source, version_id)
 
     def head(self, key: LedgerKey) -> Head | None:
         part = self._partition(key)

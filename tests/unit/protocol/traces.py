@@ -178,9 +178,6 @@ TRACES: Final[Mapping[str, Script]] = {
 #: Those that are broken today, and what goes wrong. Who keeps one takes it off.
 NOT_YET_KEPT: Final[Mapping[str, str]] = {
     "no_stamp_alone_makes_a_replica_of_a_planted_object": "A stamp is proof, whatever the object holds.",
-    "late_versions_of_a_key_cost_a_bounded_number_of_copies_an_hour": (
-        "Each late version may have a hundred newer ones copied again."
-    ),
     "no_message_publishes_somebody_elses_upload": "The upload that a message names is completed.",
     "no_foreign_version_is_removed_on_the_word_of_a_row": "What a row says is left is removed.",
 }

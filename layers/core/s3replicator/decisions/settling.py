@@ -219,8 +219,9 @@ class _Key:
         left, blocked, stray = (
             tuple(one for one in ids if one in self._place) for ids in (row.left, row.blocked, row.stray)
         )
+        unblocked = bool(row.blocked) and not blocked
         row = replace(row, left=left, blocked=blocked, stray=stray)
-        if row.reason == Reason.DST_OBJECT_LOCKED and not blocked:
+        if unblocked and row.reason == Reason.DST_OBJECT_LOCKED:
             row = replace(row, reason=None, detail=None)
         return _told_if_full(row)
 
