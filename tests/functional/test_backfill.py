@@ -802,7 +802,9 @@ def test_nobody_listens_to_versions_of_peers(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"\x1f\x8bnonsense", gzip.compress(b"x" * 100_000)[:50], gzip.compress(b"\xff\xfe"), b""]
+    "body",
+    [b"\x1f\x8bnonsense", gzip.compress(b"x" * 100_000)[:50], gzip.compress(b"\xff\xfe"), b""],
+    ids=["no gzip", "cut off", "no text", "empty"],
 )
 def test_a_file_of_an_inventory_that_cannot_be_read_is_named(one: World, body: bytes) -> None:
     give_manifest(one, "job", **{"00000.csv.gz": body})
