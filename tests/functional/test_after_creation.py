@@ -80,6 +80,7 @@ def test_a_tag_change_that_overtakes_its_object_copies_it(one: World) -> None:
 def test_a_tag_change_on_a_late_version_brings_it_to_its_place(one: World) -> None:
     first, second = one.put("key", b"first"), one.put("key", b"second")
     one.deliver(second)
+    one.deliver(first)
     one.deliver(one.tag(first, colour="red"))
     one.drain()
 
@@ -113,14 +114,18 @@ def test_an_object_that_loses_the_tag_a_rule_asks_for_keeps_its_replica_as_it_is
     assert world.tags("key", replica(world)) == {"copy": "yes"}
 
 
-def test_an_object_that_gets_the_tag_a_rule_asks_for_is_copied(world: World) -> None:
-    world.rules({"Filter": {"Tag": {"Key": "copy", "Value": "yes"}}})
+@pytest.mark.parametrize("status", ["Enabled", "Disabled"])
+def test_an_object_that_gets_the_tag_a_rule_asks_for_is_copied_where_the_rule_says_so(
+    world: World, status: str
+) -> None:
+    later = {"TagLater": {"Status": status}}
+    world.rules({"Filter": {"Tag": {"Key": "copy", "Value": "yes"}}, "Extensions": later})
     put = world.put("key")
     world.deliver(put)
     assert world.versions("key") == []
     world.deliver(world.tag(put, copy="yes"))
 
-    assert world.versions("key") == ["content"]
+    assert world.versions("key") == (["content"] if status == "Enabled" else [])
 
 
 def test_a_tag_change_of_a_superseded_or_gone_version_does_nothing(world: World) -> None:

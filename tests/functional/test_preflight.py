@@ -700,8 +700,8 @@ def test_the_remover_deletes_nothing_but_probes_of_this_check(world: World) -> N
 def test_a_probe_that_another_stack_comes_upon_is_not_replicated(world: World) -> None:
     """The source of one stack can be a destination of another."""
     key = f"{FOLDER}{'A' * 16}-0"
-    written = world.put(key)
-    world.deliver(written, world.mark(key), world.purge(written))
+    written, marked = world.put(key), world.mark(key)
+    world.deliver(written, marked, world.purge(marked), world.purge(written))
     world.drain()
     assert world.parked() == []
     for bucket in DESTINATIONS:

@@ -32,6 +32,7 @@ from s3replicator.usecases.check_request import CheckRequest
 from tests.functional.moto_annotations import annotate_as_s3_does
 from tests.functional.moto_furniture import Furniture, put_aside, set_up
 from tests.functional.moto_notifications import notify_as_s3_does
+from tests.functional.moto_tags import tag_as_s3_does
 from tests.functional.recorder import ApiCall, Recording, recording
 
 SOURCE: Final = "source-bucket"
@@ -145,6 +146,7 @@ class World:
     def __post_init__(self) -> None:
         annotate_as_s3_does(self.monkeypatch)
         notify_as_s3_does(self.monkeypatch)
+        tag_as_s3_does(self.monkeypatch)
         self.s3, self.sqs, self.dynamodb = (boto3.client(name) for name in ("s3", "sqs", "dynamodb"))
         set_up(_furniture())
         self.ledger = DynamoLedger(self.dynamodb, TABLE)
