@@ -1258,7 +1258,7 @@ MUTANTS: Final = (
     _mutant(
         "late-without-a-budget",
         "what late versions have copied again is limited by the hour",
-        Edit("decisions/settling.py", "MOST_NEWER_VERSIONS - spent.versions", "MOST_NEWER_VERSIONS"),
+        Edit("decisions/settling.py", "COPIES_AN_HOUR - spent.versions", "COPIES_AN_HOUR"),
         tests=MANY,
     ),
     _mutant(

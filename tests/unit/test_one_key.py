@@ -13,7 +13,7 @@ import pytest
 from benchmarks import one_key
 from benchmarks.one_key import CASES, KEY, LATENCY, LIMITS, PLACE, SOURCE, WRITER, Figures, World, measure
 from s3replicator.decisions.ledger import MOST_IDS, Head, Lease, OrderFacts, Row, Status
-from s3replicator.decisions.settling import MOST_NEWER_VERSIONS, Sides, Wish, decide
+from s3replicator.decisions.settling import Sides, Wish, decide
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, ListedVersion, VersionRef
 from s3replicator.usecases import by_hand, job_batch, leased_key
@@ -390,6 +390,13 @@ def deliver(world: World, version: Version) -> Row:
     return world.ledger.history(PLACE)[1][version.version_id]
 
 
+@pytest.fixture
+def scanty_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that few versions are needed to see where it ends."""
+    monkeypatch.setattr("s3replicator.decisions.settling.COPIES_AN_HOUR", 100)
+
+
+@pytest.mark.usefixtures("scanty_hour")
 def test_late_versions_cost_a_key_no_more_than_an_hour_allows() -> None:
     world = World()
     late = late_ones(world, 8, newer=40)
@@ -397,10 +404,11 @@ def test_late_versions_cost_a_key_no_more_than_an_hour_allows() -> None:
     copied = world.meter.counts["copy"]
     assert statuses[:2] == [Status.COMPLETED] * 2
     assert set(statuses[2:]) == {Status.SUPERSEDED}
-    assert copied <= MOST_NEWER_VERSIONS + 2
+    assert copied <= 100 + 2
     assert world.ledger.history(PLACE)[1][late[0].version_id].reason == "ReplayTooLarge"
 
 
+@pytest.mark.usefixtures("scanty_hour")
 def test_an_hour_later_late_versions_are_put_in_their_place_again() -> None:
     world = World()
     late = late_ones(world, 3, newer=60)
@@ -410,6 +418,7 @@ def test_an_hour_later_late_versions_are_put_in_their_place_again() -> None:
     assert deliver(world, late[0]).status is Status.COMPLETED
 
 
+@pytest.mark.usefixtures("scanty_hour")
 def test_what_an_operator_asks_for_is_not_limited_by_the_hour() -> None:
     world = World()
     late = late_ones(world, 3, newer=60)
@@ -418,6 +427,7 @@ def test_what_an_operator_asks_for_is_not_limited_by_the_hour() -> None:
     assert bodies(world.replica.versions(KEY)) == bodies(world.source.versions(KEY))
 
 
+@pytest.mark.usefixtures("scanty_hour")
 def test_a_job_is_not_limited_by_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Older versions below newer ones, in portions: each of them has the newer ones copied again."""
     monkeypatch.setattr(job_batch, "MOST_VERSIONS", 5)

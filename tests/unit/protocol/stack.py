@@ -16,6 +16,7 @@ from s3replicator.decisions.job import JobKind
 from s3replicator.decisions.job_report import TaskStatus
 from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, source_ref
 from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.settling import COPIES_AN_HOUR
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import VersionRef, id_for_s3, is_null
 from s3replicator.usecases import lanes
@@ -38,7 +39,7 @@ _PATIENCE: Final = 3
 _LONGEST: Final = 900.0
 
 #: How often replicas of a key are copied again in an hour at most, however often a version comes late.
-MOST_COPIED_AGAIN: Final = 100
+MOST_COPIED_AGAIN: Final = COPIES_AN_HOUR
 
 
 #: What is drawn into a world that the plain one does not know; see the walks.

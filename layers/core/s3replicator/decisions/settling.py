@@ -25,6 +25,11 @@ from s3replicator.decisions.versions import Kind, ListedVersion
 MOST_NEWER_VERSIONS: Final = 100
 MOST_NEWER_BYTES: Final = 5 * 1024**3
 
+#: And all late versions of a key together have at most so many newer ones copied again in an hour, and so
+#: many bytes of them. A busy key has many late versions, each below few.
+COPIES_AN_HOUR: Final = 1000
+BYTES_AN_HOUR: Final = 50 * 1024**3
+
 #: A version that waits with one of these waits for its place in the order, and for nothing else.
 WAITING_FOR_ORDER: Final = frozenset({Reason.LATE_VERSION, Reason.UNSETTLED, Reason.OUT_OF_ORDER})
 
@@ -89,7 +94,10 @@ def left_in_hour(spent: Spent | None, now: float) -> Replays:
     """What may still be copied again for the late versions of a key in this hour."""
     if spent is None or spent.hour != hour_of(now):
         return Replays()
-    return Replays(max(0, MOST_NEWER_VERSIONS - spent.versions), max(0, MOST_NEWER_BYTES - spent.size))
+    return Replays(
+        min(MOST_NEWER_VERSIONS, max(0, COPIES_AN_HOUR - spent.versions)),
+        min(MOST_NEWER_BYTES, max(0, BYTES_AN_HOUR - spent.size)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
