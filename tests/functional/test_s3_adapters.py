@@ -1,9 +1,9 @@
 """What is asked of S3, and what is made of its answers, where moto knows them; where it does not, it is told.
 
 Moto differs from Amazon S3 in this: a delete refused by a lock says "Access Denied" only; the ACL of a
-version is that of the key, and of the grantees in one header it shows the first; an empty set of tags
-crashes it; a bucket whose versioning is suspended loses all versions but the last, and answers 400 to
-requests that name one; and it takes a copy whose precondition does not hold.
+version is that of the key, and of the grantees in one header it shows the first; a bucket whose
+versioning is suspended loses all versions but the last, and answers 400 to requests that name one; and
+it takes a copy whose precondition does not hold.
 """
 
 import io

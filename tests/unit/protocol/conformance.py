@@ -162,7 +162,6 @@ DIFFERENCES: Final[Mapping[str, Mapping[str, str]]] = {
     "a_part_of_another_etag_is_not_copied": {"moto": _NO_CONDITIONS},
     "a_key_without_versions_can_be_hidden": {"moto": "nothing is deleted, and no marker written"},
     "a_hidden_key_can_be_hidden_again": {"moto": _MARKERS_APART},
-    "tags_can_be_taken_away": {"moto": "an empty set of tags is a server error"},
     "an_aborted_upload_is_gone": {"moto": "a part for an upload that is gone is a server error"},
     "a_purged_version_has_no_parts": {"moto": "404 without a code"},
 }
