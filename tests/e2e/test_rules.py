@@ -1,6 +1,5 @@
 """Which objects are replicated, and how: scenarios B."""
 
-from s3replicator.decisions.ledger import Status
 from tests.e2e.world import FAR, NEAR, RULES, World, rule
 
 
@@ -92,16 +91,17 @@ def test_an_event_is_judged_by_the_rules_of_the_moment_it_is_looked_at(world: Wo
         world.configure(RULES)
 
 
-def test_work_begun_for_a_rule_that_is_gone_is_closed_as_not_eligible(world: World) -> None:
-    """Scenario 28: the record was sent back by us, for one destination, so a row may be open."""
+def test_what_is_sent_for_a_place_that_no_rule_gives_claims_nothing(world: World) -> None:
+    """Scenario 28: as if the record had been sent back by us, for one destination, without a row there."""
     folder = world.folder("one")
     key = folder + "object"
     with world.notifications_held_back() as take:
         version = world.put(key, b"x")
         [record] = take(folder, 1)
     world.send({**record, "s3replicator": {"destination": FAR}})
-    row = world.ends(FAR, key, version, Status.NOT_ELIGIBLE)
-    assert row.reason == "RuleNoLongerSelects"
+    world.send(record)
+    world.arrives_exactly(NEAR, key, version)
     world.becomes_quiet()
+    assert not world.rows(FAR, key)
     assert not world.versions(FAR, key)
     assert not world.parked(folder)
