@@ -22,6 +22,7 @@ from s3replicator.decisions.configuration import Configuration, Destination, Fil
 from s3replicator.decisions.ledger import Head, Lease, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.selection import Line
+from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceVersion, VersionRef
 from s3replicator.ports import InTime, unhurried
 from s3replicator.usecases import lanes
@@ -249,9 +250,11 @@ class World:
 
     def _replica_of(self, version: Version) -> Row:
         assert version.contents is not None
+        ref, nonce = VersionRef(SOURCE, KEY, version.version_id), f"nonce-{version.version_id}"
+        stamp = Stamp.of(ref, nonce, PLACE.destination, KEY)
         made = self.replica.add(
             KEY,
-            version.contents,
+            replace(version.contents, metadata=stamp.metadata()),
             truth=Truth(True, version.version_id, WRITER, KEY),
             moment=version.last_modified,
         )
@@ -261,7 +264,7 @@ class World:
             Status.COMPLETED,
             order,
             replica=made.version_id,
-            nonce=f"nonce-{made.version_id}",
+            nonce=nonce,
             rule="rule",
             event_time=version.last_modified,
             completed=version.last_modified,

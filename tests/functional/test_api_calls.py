@@ -232,7 +232,7 @@ PATHS: Final = {
         late_in_the_second_function,
         # The late version, and the newer one again above it: n + 1 copies, n deletes.
         {
-            "HeadObject": 2,
+            "HeadObject": 3,
             "UpdateItem": 1,
             "ListObjectVersions": 2,
             "CopyObject": 2,

@@ -46,6 +46,7 @@ KEPT_OUT: Final = ("tests/functional/test_identity.py",)
 PROVENANCE: Final = ("tests/unit/test_provenance.py",)
 REPLICAS: Final = ("tests/functional/test_replicas.py",)
 COPIES: Final = ("tests/functional/test_copies_of_replicas.py",)
+REMOVAL: Final = ("tests/unit/test_removal.py",)
 FAILOVER: Final = ("tests/functional/test_failover.py",)
 
 
@@ -1364,7 +1365,7 @@ MUTANTS: Final = (
         "what an operator wants restored stays wanted until it is there",
         Edit(
             "decisions/settling.py",
-            "return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED)",
+            "return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED, Reason.NOT_OURS)",
             "return False",
         ),
     ),
@@ -1634,5 +1635,146 @@ MUTANTS: Final = (
         "a quotation of a manifest ends where its line does",
         Edit("decisions/manifest.py", "csv.reader(lines, strict=True)", "csv.reader(lines)"),
         tests=("tests/unit/test_manifest.py",),
+    ),
+    # -- what may be removed
+    _mutant(
+        "removed-unproven",
+        "what does not bear out itself that it is ours stays",
+        Edit(
+            "usecases/settling.py",
+            "        if doubt is not None:\n            return self._disown",
+            "        if False:\n            return self._disown",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-without-stamp",
+        "an object without a stamp that has room for one is not ours",
+        Edit(
+            "decisions/removal.py",
+            'return "it bears no stamp, and has room for one"',
+            "return None",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-from-elsewhere",
+        "a stamp of another place proves nothing",
+        Edit(
+            "decisions/removal.py",
+            "if stamp.place != place_of(self.bucket, self.key):",
+            "if False:",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-for-another",
+        "a stamp of another version proves nothing",
+        Edit(
+            "decisions/removal.py",
+            "if (stamp.source_bucket, stamp.version_id) != (self.ref.bucket, self.ref.version_id):",
+            "if False:",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-in-doubt",
+        "what says nothing itself stays while anything of the key is in doubt",
+        Edit(
+            "decisions/removal.py",
+            "if self.in_doubt:",
+            "if False:",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-too-old",
+        "a marker older than the version at the source is no copy of it",
+        Edit(
+            "decisions/removal.py",
+            'return "it is older than the version at the source" if is_too_old else None',
+            "return None",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-at-another-time",
+        "what says nothing itself was written when its row says so",
+        Edit(
+            "decisions/removal.py",
+            "return None if self._is_of_its_time(self.listed) else",
+            "return None if True else",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-of-another-kind",
+        "a marker is no copy of an object, nor an object of a marker",
+        Edit(
+            "decisions/removal.py",
+            "if self.listed is None or self.listed.kind is not self.row.kind:",
+            "if self.listed is None:",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-with-no-newer",
+        "a former copy goes only when a newer one is there",
+        Edit(
+            "decisions/removal.py",
+            "if doubt is None and self.replaced:",
+            "if False:",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-for-a-younger",
+        "what is younger than a copy was not replaced by it",
+        Edit(
+            "decisions/removal.py",
+            "if listed.last_modified > newer.last_modified:",
+            "if False:",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-for-anything",
+        "what replaces a former copy bears out itself that it is of the same version",
+        Edit(
+            "decisions/removal.py",
+            "if found is None or self._has_no_room(found) or self._doubt_of_stamp(found) is None:",
+            "if True:",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-uncounted",
+        "one former copy for each new one is not counted, and no other",
+        Edit(
+            "usecases/settling.py",
+            " and row.replica not in self._replaced:",
+            ":",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-without-limit",
+        "former copies that are left have a limit of their own",
+        Edit(
+            "usecases/settling.py",
+            "            limit = MAX_VERSION_DELETES\n",
+            "            return True\n",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-though-locked",
+        "what is seen to be locked is not asked for, and not counted",
+        Edit(
+            "decisions/removal.py",
+            'return lock.legal_hold == "ON" or (lock.until is not None and lock.until > now)',
+            "return False",
+        ),
+        tests=REMOVAL,
     ),
 )

@@ -216,7 +216,7 @@ class _Key:
 
 def _is_wanted_back(row: Row) -> bool:
     """Whether an operator has asked for a replica that others removed, and that is under way."""
-    return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED)
+    return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED, Reason.NOT_OURS)
 
 
 def _superseded(row: Row, reason: Reason | None) -> Row:

@@ -383,6 +383,7 @@ OURS = {
         "LateVersion",
         "LedgerUnavailable",
         "OutOfOrder",
+        "DstVersionNotOurs",
         "QueueUnavailable",
     ),
     *(

@@ -47,6 +47,9 @@ ENCRYPTION: Final = "AES256"
 PAGE: Final = 1000
 
 #: Arguments of CopyObject and CreateMultipartUpload, and what HeadObject calls them.
+#: Until when a bucket keeps its objects that locks each of them.
+_FOR_EVER: Final = 4_000_000_000.0
+
 _HEADERS: Final = {
     "CacheControl": "cache_control",
     "ContentDisposition": "content_disposition",
@@ -226,6 +229,9 @@ class MemoryDestination:
         if version is None:
             return None
         contents = _of_object(Call.DST_READ, version)
+        if self._bucket.locked:
+            # What the bucket gives to each new object, and HEAD tells of.
+            contents = replace(contents, lock=replace(contents.lock, mode="GOVERNANCE", until=_FOR_EVER))
         return _source_object(VersionRef(self._bucket.name, key, version_id), version, contents)
 
     def tags(self, key: str, version_id: str) -> frozenset[Tag]:

@@ -16,9 +16,10 @@ from s3replicator.decisions.job import JobKind
 from s3replicator.decisions.job_report import TaskStatus
 from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, source_ref
 from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.removal import SKEW_OF_S3
 from s3replicator.decisions.settling import COPIES_AN_HOUR
 from s3replicator.decisions.stamp import Stamp
-from s3replicator.decisions.versions import VersionRef, id_for_s3, is_null
+from s3replicator.decisions.versions import Kind, VersionRef, id_for_s3, is_null
 from s3replicator.usecases import lanes
 from s3replicator.usecases.batch import Batch
 from s3replicator.usecases.by_hand import ByHand, Request
@@ -221,8 +222,12 @@ class Stack(World):
         head = self.ledger.head(place)
         if not foreign or head is None or not head.rows:
             return
-        made = foreign[which % len(foreign)].version_id
+        chosen = foreign[which % len(foreign)]
+        made = chosen.version_id
         vid, row = sorted(head.rows.items())[which % len(head.rows)]
+        if _bears_out(chosen, vid, row):
+            # The limit that is named: who may write both the ledger and the destination is believed.
+            return
         if made not in row.ids() and self.ledger.forge(place, vid, replace(row, left=(*row.left, made))):
             self._forged.add(made)
             self.seen[Feature.ROW] += 1
@@ -666,3 +671,11 @@ def _identity(letter: Letter) -> str:
         for one in document.get("Records", ())
     ]
     return repr((told, letter.attributes.get("reason"), letter.attributes.get("destination")))
+
+
+def _bears_out(foreign: Version, version_id: str, row: Row) -> bool:
+    """Whether the version itself says what is written into the row: a marker says nothing but its time."""
+    if foreign.contents is None:
+        return row.kind is Kind.MARKER and foreign.last_modified >= row.order.last_modified - SKEW_OF_S3
+    stamp = Stamp.read(foreign.contents.metadata)
+    return stamp is not None and stamp.version_id == version_id

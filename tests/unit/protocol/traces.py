@@ -179,5 +179,4 @@ TRACES: Final[Mapping[str, Script]] = {
 NOT_YET_KEPT: Final[Mapping[str, str]] = {
     "no_stamp_alone_makes_a_replica_of_a_planted_object": "A stamp is proof, whatever the object holds.",
     "no_message_publishes_somebody_elses_upload": "The upload that a message names is completed.",
-    "no_foreign_version_is_removed_on_the_word_of_a_row": "What a row says is left is removed.",
 }

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     LATE_VERSION = "LateVersion"
     LEDGER_UNAVAILABLE = "LedgerUnavailable"
     OUT_OF_ORDER = "OutOfOrder"
+    NOT_OURS = "DstVersionNotOurs"
     QUEUE_UNAVAILABLE = "QueueUnavailable"
     REPLAY_TOO_LARGE = "ReplayTooLarge"
     REPLICA_COPIED = "ReplicaCopiedInPlace"

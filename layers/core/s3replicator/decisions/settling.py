@@ -73,6 +73,14 @@ class Sides:
         """Whether the destination lists it."""
         return replica in self._there
 
+    def find(self, replica: str | None) -> ListedVersion | None:
+        """As the destination lists it."""
+        return self._by_id.get(replica or "")
+
+    @cached_property
+    def _by_id(self) -> dict[str, ListedVersion]:
+        return {version.version_id: version for version in self.destination}
+
     @cached_property
     def _listed(self) -> frozenset[str]:
         return frozenset(version.version_id for version in self.source)
@@ -380,7 +388,7 @@ class _Key:
 
 def _is_wanted_back(row: Row) -> bool:
     """Whether an operator has asked for a replica that others removed, and that is under way."""
-    return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED)
+    return row.lost and row.reason not in (None, Reason.DST_OBJECT_LOCKED, Reason.NOT_OURS)
 
 
 def _told_if_full(row: Row) -> Row:

@@ -300,6 +300,9 @@ class ByHand:
             unblocked = replace(row, left=(*row.left, *row.blocked), blocked=())
             if row.blocked:
                 leased.set_row(vid, replace(unblocked, reason=None, detail=None))
+            elif row.reason == Reason.NOT_OURS and not any(map(settlement.sides().has, row.stray)):
+                # Somebody has seen it, and removed what was theirs to remove.
+                leased.set_row(vid, replace(row, reason=None, detail=None))
             if request.purge and row.live and not settlement.sides().lists(vid):
                 settlement.purge(vid, unblocked)
 

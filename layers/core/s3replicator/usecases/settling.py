@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from s3replicator.decisions import letters
-from s3replicator.decisions.configuration import Configuration, LateVersions, Rule
+from s3replicator.decisions.configuration import MAX_VERSION_DELETES, Configuration, LateVersions, Rule
 from s3replicator.decisions.failures import (
     AmbiguousWrite,
     NotEligible,
@@ -20,9 +20,10 @@ from s3replicator.decisions.failures import (
     SourceGone,
     TerminalError,
 )
-from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency
+from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency, source_ref
 from s3replicator.decisions.order import decidedly_newer
 from s3replicator.decisions.plan import plan_copy
+from s3replicator.decisions.removal import Removal, is_locked
 from s3replicator.decisions.settling import (
     WAITING_FOR_ORDER,
     Publish,
@@ -63,6 +64,9 @@ from s3replicator.usecases.work import Work
 
 #: How often one version's visible write is tried before the key waits.
 _TRIES: Final = 2
+
+#: Details are for people; the head must stay small.
+_DETAIL: Final = 300
 
 #: Deletes that the breaker holds back are looked at again after this many seconds.
 _HALTED: Final = 3600.0
@@ -108,8 +112,14 @@ class Settlement:
     awaited: set[str] = field(default_factory=set)
     _sides: Sides | None = None
     #: What has been published on top of these sides since, the newest last, and what has been removed.
-    _above: list[ListedVersion] = field(default_factory=list)
+    _above: dict[str, ListedVersion] = field(default_factory=dict)
     _removed: set[str] = field(default_factory=set)
+    #: What this run has written.
+    _made: set[str] = field(default_factory=set)
+    #: Whether any replica of the key is in doubt, once that has been looked for.
+    _in_doubt: bool | None = None
+    #: New copies for which a former one has been removed.
+    _replaced: set[str] = field(default_factory=set)
     _asked: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
     _kept: set[str] = field(default_factory=set)
@@ -139,10 +149,10 @@ class Settlement:
         if self._sides is None:
             self._sides = self.leased.sides()
         elif self._above or self._removed:
-            listed = [*reversed(self._above), *self._sides.destination]
+            listed = [*reversed(self._above.values()), *self._sides.destination]
             left = [one for one in listed if one.version_id not in self._removed]
             self._sides = replace(self._sides, destination=left)
-        self._above, self._removed = [], set()
+        self._above, self._removed = {}, set()
         return self._sides
 
     # -- what is asked for
@@ -312,12 +322,14 @@ class Settlement:
         if row.status is Status.FAILED:
             self._failed.add(work.version_id)
             self.parked.append((work, row))
+        assert row.replica is not None
+        self._made.add(row.replica)
         if work.large:
             # Where it came to lie, only the list can tell.
             self._sides = None
             return False
-        assert row.replica is not None
-        self._above.append(ListedVersion(row.replica, row.kind, self.engine.clock.now(), size=work.size or 0))
+        made = ListedVersion(row.replica, row.kind, self.engine.clock.now(), size=work.size or 0)
+        self._above[row.replica] = made
         if not work.change.follows:
             # It is not needed any more, and thousands of them take their room.
             self.works.pop(work.version_id, None)
@@ -333,6 +345,7 @@ class Settlement:
         if had_none:
             self.published.add(work.version_id)
         self._sides = None
+        self._in_doubt = None
 
     def _check_time(self) -> None:
         try:
@@ -407,7 +420,14 @@ class Settlement:
     def _remove(self, version_id: str, replica: str) -> bool:
         row = self.leased.row(version_id)
         assert row is not None
-        if replica == row.replica and not self._may_delete(version_id, row):
+        removal = self._removal(version_id, row, replica)
+        try:
+            doubt = self._doubt(removal)
+            if doubt is not None:
+                return self._disown(version_id, row, replica, doubt)
+        except ReplicationError as failure:
+            return self._keep(version_id, row, replica, failure)
+        if not self._may_delete(version_id, removal):
             return False
         self.leased.save()
         if self._unsaid:
@@ -417,28 +437,81 @@ class Settlement:
         try:
             self.leased.bucket.remove(self.leased.key.key, replica)
         except ReplicationError as failure:
-            if failure.reason is Reason.DST_OBJECT_LOCKED:
-                blocked = replace(_without(row, replica), blocked=(*row.blocked, replica))
-                self._set(version_id, replace(blocked, reason=failure.reason, detail=failure.detail))
-            else:
-                self._hold_up(self._as_told(version_id, row), row, failure)
-                self._kept.add(replica)
-            return False
+            return self._keep(version_id, row, replica, failure)
         self._set(version_id, _without(row, replica))
         self._removed.add(replica)
         if replica == row.replica:
             self.removed.add(version_id)
         return True
 
-    def _may_delete(self, version_id: str, row: Row) -> bool:
-        limit = self._limit(row)
-        now = self.engine.clock.now()
-        assert row.replica is not None
-        if limit is not None and self.engine.ledger.allow_version_delete(
-            self.leased.key.destination, limit, now
-        ):
+    def _keep(self, version_id: str, row: Row, replica: str, failure: ReplicationError) -> bool:
+        """It could not be removed, or not be looked at."""
+        if failure.reason is Reason.DST_OBJECT_LOCKED:
+            blocked = replace(_without(row, replica), blocked=(*row.blocked, replica))
+            self._set(version_id, replace(blocked, reason=failure.reason, detail=failure.detail))
+        else:
+            self._hold_up(self._as_told(version_id, row), row, failure)
+            self._kept.add(replica)
+        return False
+
+    def _removal(self, version_id: str, row: Row, replica: str) -> Removal:
+        key = self.leased.key
+        return Removal(
+            source_ref(self.leased.head.source, version_id),
+            row,
+            replica,
+            bucket=key.destination,
+            key=key.key,
+            listed=self._listed(replica),
+            newer=self._listed(row.replica),
+            just_made=row.replica in self._made,
+            in_doubt=self._is_any_in_doubt(),
+        )
+
+    def _doubt(self, removal: Removal) -> str | None:
+        """Why it may be somebody else's. What is gone already may go. Raises what looking at it does, and if
+        it is locked: then nothing is asked for, and nothing counted."""
+        bucket, key, newer = self.leased.bucket, removal.key, removal.row.replica
+        found = bucket.head(key, removal.replica) if removal.is_object else None
+        if removal.is_object and found is None:
+            return None
+        replacing = bucket.head(key, newer) if removal.needs_newer and newer is not None else None
+        doubt = removal.doubt(found, replacing)
+        if doubt is None and found is not None and is_locked(found.lock, self.engine.clock.now()):
+            raise TerminalError(Reason.DST_OBJECT_LOCKED, "a retention or a legal hold keeps the version")
+        return doubt
+
+    def _listed(self, replica: str | None) -> ListedVersion | None:
+        """As the destination lists it, without listing it anew for each step."""
+        return self._above.get(replica or "") or (self._sides.find(replica) if self._sides else None)
+
+    def _is_any_in_doubt(self) -> bool:
+        """Looked for once in a run, and again when something has been adopted."""
+        if self._in_doubt is None:
+            self._in_doubt = any(row.doubt for row in self.leased.rows().values())
+        return self._in_doubt
+
+    def _disown(self, version_id: str, row: Row, replica: str, doubt: str) -> bool:
+        """It stays, whatever the ledger says: another version of ours is put above it where it matters."""
+        kept = _without(row, replica).with_stray(replica)
+        detail = f"{replica} at the destination is not removed: {doubt}"
+        self._set(version_id, replace(kept, reason=Reason.NOT_OURS, detail=detail[:_DETAIL]))
+        return False
+
+    def _may_delete(self, version_id: str, removal: Removal) -> bool:
+        """Every delete by id is counted, but for one of a former copy for each new one: without that no late
+        version could be put in its place."""
+        row, limit, now = removal.row, self._limit(removal.row), self.engine.clock.now()
+        if removal.replaced:
+            if row.replica is not None and row.replica not in self._replaced:
+                self._replaced.add(row.replica)
+                return True
+            # A limit of its own: a rule's is for what is deleted at the source.
+            limit = MAX_VERSION_DELETES
+        destination = self.leased.key.destination
+        if limit is not None and self.engine.ledger.allow_version_delete(destination, limit, now):
             return True
-        self._kept.add(row.replica)
+        self._kept.add(removal.replica)
         if limit is None:
             # The rule has been changed meanwhile.
             self._set(version_id, replace(row, purged=False))
