@@ -1642,8 +1642,8 @@ MUTANTS: Final = (
         "what does not bear out itself that it is ours stays",
         Edit(
             "usecases/settling.py",
-            "        if doubt is not None:\n            return self._disown",
-            "        if False:\n            return self._disown",
+            "if doubt is not None:\n                return",
+            "if False:\n                return",
         ),
         tests=REMOVAL,
     ),
