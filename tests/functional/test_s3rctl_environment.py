@@ -398,7 +398,7 @@ def test_a_value_may_begin_with_a_hyphen(path: tuple[str, ...], monkeypatch: pyt
         if not action.option_strings or action.nargs is not None or action.choices:
             continue
         option = action.option_strings[-1]
-        if action.type is not None and action.type.__name__ != "key_text":  # type: ignore[union-attr]
+        if action.type is not None and action.type.__name__ != "key_text":  # type: ignore[union-attr]  # a function
             continue
         given = parser().parse_args([*example(path), option, "-x/"])
         assert getattr(given, action.dest) in ("-x/", ["-x/"])

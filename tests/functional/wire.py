@@ -122,7 +122,7 @@ class WireS3:
 
     def put(self, bucket: str, key: str, body: bytes = b"content", **stored: object) -> Stored:
         """``headers`` are bytes by name; ``metadata``, ``tags`` and so on as in ``Stored``."""
-        made = replace(Stored(f"{next(self._numbers):032d}", body, {}), **stored)  # type: ignore[arg-type]
+        made = replace(Stored(f"{next(self._numbers):032d}", body, {}), **stored)  # type: ignore[arg-type]  # by name
         self.versions.setdefault((bucket, key), []).append(made)
         return made
 
@@ -171,7 +171,7 @@ class WireS3:
     def _change(self, request: Request, **changed: object) -> Answer:
         stored = self._of(request)
         versions = self.versions[request.bucket, request.key]
-        versions[versions.index(stored)] = replace(stored, **changed)  # type: ignore[arg-type]
+        versions[versions.index(stored)] = replace(stored, **changed)  # type: ignore[arg-type]  # by name
         return Answer(200)
 
     def _head_object(self, request: Request) -> Answer:

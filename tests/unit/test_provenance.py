@@ -259,7 +259,7 @@ def test_a_copy_has_the_nonce_of_its_original_and_no_other_replica_has() -> None
 def test_what_a_row_says(object_: SourceObject, row: dict[str, str], decided: Origin | None) -> None:
     """Rows of today's release say nothing; one without a replica may have been made before a look."""
     fresh = Row(Kind.OBJECT, Status.COMPLETED, OrderFacts(None, 1.0))
-    assert decided_by(replace(fresh, **row), object_) is decided  # type: ignore[arg-type]
+    assert decided_by(replace(fresh, **row), object_) is decided  # type: ignore[arg-type]  # by name
 
 
 pieces = st.builds(

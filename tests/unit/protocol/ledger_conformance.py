@@ -52,13 +52,13 @@ def _taken(ledger: Ledger, destination: str, worker: str = "mine", now: float = 
 
 def _leave(ledger: Ledger, destination: str, **changed: object) -> Head:
     """The head as a worker leaves it that has given up its lease."""
-    head = replace(_taken(ledger, destination, "before"), lease=None, **changed)  # type: ignore[arg-type]
+    head = replace(_taken(ledger, destination, "before"), lease=None, **changed)  # type: ignore[arg-type]  # by name
     ledger.write(_key(destination), "before", head)
     return head
 
 
 def _row(status: Status = Status.COMPLETED, **values: object) -> Row:
-    return Row(Kind.OBJECT, status, OrderFacts("0A", DAWN), **values)  # type: ignore[arg-type]
+    return Row(Kind.OBJECT, status, OrderFacts("0A", DAWN), **values)  # type: ignore[arg-type]  # by name
 
 
 _INTENT: Final = Intent("nonce", "v1", Kind.OBJECT, DAWN, OrderFacts("0A", DAWN))

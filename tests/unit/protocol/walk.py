@@ -234,7 +234,7 @@ def walked(script: Script) -> Walked:
     violation = None
     try:
         for name, told in script.acts:
-            acts.told(lambda name=name, told=told: getattr(acts, name)(*told))  # type: ignore[misc]
+            acts.told(lambda name=name, told=told: getattr(acts, name)(*told))  # type: ignore[misc]  # a lambda with defaults
         acts.told(acts.come_to_rest)
     except Violation as found:
         violation = found
