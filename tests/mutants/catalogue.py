@@ -25,6 +25,7 @@ FUNCTIONS: Final = ("tests/functional/test_protocol_rules.py",)
 LEDGER: Final = ("tests/functional/test_ledger_adapter.py",)
 ABSENCE: Final = ("tests/unit/test_wrong_absence.py",)
 FOLLOW_UPS: Final = ("tests/unit/test_follow_ups.py",)
+UPLOADS: Final = ("tests/unit/test_uploads.py",)
 PARKED: Final = ("tests/unit/test_parked_for_certain.py",)
 ADOPTION: Final = ("tests/unit/test_adoption.py",)
 REPLICA_CHANGES: Final = ("tests/functional/test_replica_changes.py",)
@@ -1027,12 +1028,60 @@ MUTANTS: Final = (
     ),
     _mutant(
         "second-upload-left-open",
-        "an upload that a row remembers is aborted when another one has been completed",
+        "an upload that a row remembers no longer is aborted, as when another one has been completed",
         Edit(
             "usecases/leased_key.py",
-            "if upload is not None and upload.nonce != nonce:",
+            "if upload is not None and upload != row.upload and upload.nonce != row.nonce:",
             "if False:",
         ),
+    ),
+    _mutant(
+        "remembered-upload-aborted",
+        "what a message brings is not aborted while the row remembers it",
+        Edit(
+            "usecases/uploads.py",
+            "if row is not None and (row.upload == upload or row.nonce == upload.nonce):",
+            "if False:",
+        ),
+        tests=UPLOADS,
+    ),
+    _mutant(
+        "upload-of-what-others-removed-remembered",
+        "the row of a replica that others removed remembers no upload",
+        Edit(
+            "decisions/settling.py",
+            "return replace(lost, reason=None, detail=None, due=None, attempts=0, upload=None)",
+            "return replace(lost, reason=None, detail=None, due=None, attempts=0)",
+        ),
+        tests=UPLOADS,
+    ),
+    _mutant(
+        "upload-of-what-is-settled-remembered",
+        "the rows of a settled key remember no upload",
+        Edit("usecases/settling.py", "elif row.upload is not None:", "elif False:"),
+        tests=UPLOADS,
+    ),
+    _mutant(
+        "refused-upload-remembered",
+        "an upload whose parts cannot be copied is forgotten with its abort",
+        Edit("usecases/pass_state.py", "            row = replace(row, upload=None)\n", ""),
+        tests=UPLOADS,
+    ),
+    _mutant(
+        "aborted-upload-brought-back",
+        "an upload that a message brings, and that is gone, is not remembered",
+        Edit("usecases/settling.py", "parts is None and row.upload == upload:", "False:"),
+        tests=UPLOADS,
+    ),
+    _mutant(
+        "first-outcome-counts",
+        "a large copy's message comes again if nobody could be asked to repair its key",
+        Edit(
+            "usecases/pass_state.py",
+            "next((outcome for outcome in several if outcome.result is Result.DEFERRED), several[0])",
+            "several[0]",
+        ),
+        tests=UPLOADS,
     ),
     # -- visible writes
     _mutant(
@@ -1356,8 +1405,8 @@ MUTANTS: Final = (
         "a replica that others removed is not tried again for what it was waiting for",
         Edit(
             "decisions/settling.py",
-            "return replace(lost, reason=None, detail=None, due=None, attempts=0)",
-            "return lost",
+            "return replace(lost, reason=None, detail=None, due=None, attempts=0, upload=None)",
+            "return replace(lost, upload=None)",
         ),
     ),
     _mutant(

@@ -159,6 +159,19 @@ TRACES: Final[Mapping[str, Script]] = {
         *(_put(), _handle(), ("turn", 1), ("fail", "versions", Fate.DENIED), ("fail", "write", Fate.LOST)),
         *(_handle(), ("heal",)),
     ),
+    "a_large_copy_that_failed_comes_again_if_nobody_can_be_asked_to_repair_its_key": _script(
+        Terms(),
+        *(_put(), _put(), _put(large=True), _handle(which=1), _handle(), _handle()),
+        *(("fail", "versions", Fate.DENIED), _handle(Queue.DEAD_LETTER), ("heal",)),
+        *(("fail", "tags", Fate.REFUSED), ("fail", "hand_over", Fate.REFUSED), _handle(Queue.LARGE)),
+        ("heal",),
+    ),
+    "no_row_remembers_an_upload_that_was_aborted": _script(
+        Terms(),
+        *(_put(), _put(large=True), _handle(which=1), _handle(Queue.LARGE), _handle()),
+        *(_handle(Queue.DEAD_LETTER), _handle(Queue.LARGE)),
+        *(("meddle", "a", 0, False), ("meddle", "a", 0, False), _handle(Queue.DEAD_LETTER)),
+    ),
     # -- whoever may send messages, or write to the ledger
     "no_message_surprises_a_worker": _script(
         Terms(), ("mark", "a"), ("forge", Forgery.PREPARE, "a", 0, "b", Queue.LARGE), _handle(Queue.LARGE)

@@ -49,7 +49,7 @@ class KeyPass:
             rest = works[index:]
             match answer:
                 case Duplicate(row):
-                    discard_upload(self._engine, work)
+                    discard_upload(self._engine, work, row)
                     self._close_conflict(work)
                     done.append((work, work.outcome(RESULTS[row.status], row, reason=row.status)))
                 case Held():

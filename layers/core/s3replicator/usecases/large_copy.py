@@ -32,7 +32,7 @@ from s3replicator.usecases.endings import (
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.key_pass import KeyPass
 from s3replicator.usecases.leased_key import take_lease
-from s3replicator.usecases.pass_state import RESULTS, PassState
+from s3replicator.usecases.pass_state import RESULTS, PassState, that_counts
 from s3replicator.usecases.upload_pass import UploadPass
 from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
@@ -83,7 +83,7 @@ class LargeCopy:
                 return self._without_copying(work, configuration, deadline)
         if work.change.prepare and isinstance(work.failure, SourceGone | NotEligible):
             # Whoever settles the key decides what is to be copied instead.
-            discard_upload(self._engine, work)
+            discard_upload(self._engine, work, known)
             return hand_over(self._engine, work.with_upload(None), work.outcome(Result.HANDED_OVER))
         if work.failure is not None or (known is not None and known.final and not _is_awaited(work, known)):
             # A duplicate, or what a dead worker left unsettled: nothing has to be copied for either.
@@ -115,7 +115,7 @@ class LargeCopy:
             return self._resume_later(work, delay=self._engine.timing.defer)
         match answer:
             case Duplicate(row):
-                discard_upload(self._engine, work)
+                discard_upload(self._engine, work, row)
                 return work.outcome(RESULTS[row.status], row, reason=row.status)
             case Held():
                 return self._resume_later(work, delay=self._engine.timing.defer)
@@ -224,8 +224,7 @@ class LargeCopy:
         return outcome
 
     def _without_copying(self, work: Work, configuration: Configuration, deadline: float) -> Outcome:
-        [(_, outcome)] = KeyPass(self._engine, settles=False).run([work], configuration, deadline)
-        return outcome
+        return that_counts(KeyPass(self._engine, settles=False).run([work], configuration, deadline))
 
     @staticmethod
     def _source(work: Work) -> SourceObject:

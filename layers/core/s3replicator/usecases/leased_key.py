@@ -144,12 +144,20 @@ class LeasedKey:
         return {**spilled, **self.head.rows}
 
     def set_row(self, version_id: str, row: Row) -> Row:
-        """The row as it is recorded: what has been heard of the version is owed to it."""
+        """The row as it is recorded: what has been heard of the version is owed to it. An upload that it
+        remembers no longer is aborted, unless its replica is made of that."""
+        self._give_up_upload(version_id, row)
         if version_id in self.head.heard:
             self._have(self.head.with_row(version_id, row))
         else:
             self._rows[version_id] = row
         return self._rows[version_id]
+
+    def _give_up_upload(self, version_id: str, row: Row) -> None:
+        before = self._rows.get(version_id) or self._fetched.get(version_id)
+        upload = before.upload if before is not None else None
+        if upload is not None and upload != row.upload and upload.nonce != row.nonce:
+            abort_upload(self._engine, self.key, upload)
 
     def save(self) -> None:
         """Write what has changed, if that is much. Raises ``RetryableError`` if there is no time for it: the
@@ -380,7 +388,6 @@ class LeasedKey:
         """The row of a replica that has just been made, verified, ``tagged`` or to be. Takes effect with the
         next write."""
         old = self.row(work.version_id)
-        self._forget_upload(old, nonce)
         row = replace(
             retired(work.row(Status.COMPLETED, old)).copied_anew(by_parts=work.large, tagged=tagged),
             replica=published.version_id,
@@ -392,12 +399,6 @@ class LeasedKey:
         row = self.set_row(work.version_id, self._verified(row, work, published))
         self.head = replace(self.head, intent=None)
         return row
-
-    def _forget_upload(self, row: Row | None, nonce: str) -> None:
-        """Another upload of the version than the one with this nonce is not wanted any more."""
-        upload = row.upload if row else None
-        if upload is not None and upload.nonce != nonce:
-            abort_upload(self._engine, self.key, upload)
 
     def is_on_top(self, replica: str | None) -> bool:
         """Whether the destination lists this replica above every other one we know of."""
@@ -445,7 +446,6 @@ class LeasedKey:
 
     def _adopted_row(self, intent: Intent, replica: ListedVersion, *, doubt: bool) -> Row:
         old = self.row(intent.version_id)
-        self._forget_upload(old, intent.nonce)
         fresh = old or Row(kind=intent.kind, status=Status.PENDING, order=intent.order)
         return replace(
             retired(fresh).copied_anew(by_parts=replica.multipart, tagged=_is_tagged(old, intent)),

@@ -72,7 +72,7 @@ class PassState:
 
     def duplicate(self, work: Work, row: Row) -> None:
         """Its version has been settled before."""
-        discard_upload(self.engine, work)
+        discard_upload(self.engine, work, row)
         if not (work.change.follows and row.live):
             self.tell(work, RESULTS[row.status], row, reason=row.status)
         elif work.failure is not None and work.failure.reason is Reason.RULE_GONE:
@@ -131,11 +131,9 @@ class PassState:
 
     def _fail_version(self, work: Work, old: Row | None, failure: ReplicationError) -> None:
         row = failed_row(self.engine, work, old, failure)
-        self.leased.set_row(work.version_id, row)
         if row.status is not Status.PENDING:
-            discard_upload(self.engine, work)
-            if old is not None and old.upload is not None:
-                discard_upload(self.engine, work.with_upload(old.upload))
+            discard_upload(self.engine, work, old)
+        self.leased.set_row(work.version_id, row)
         if row.status is Status.FAILED:
             self.parked.append((work, row))
         else:
@@ -162,10 +160,11 @@ class PassState:
         """An upload for a version whose replica has to be copied again."""
         row = stuck_row(self.engine, old, failure)
         if row.due is None:
-            discard_upload(self.engine, work)
+            discard_upload(self.engine, work, old)
+            row = replace(row, upload=None)
             self.parked.append((work, row))
         else:
-            row = replace(row, upload=work.change.upload)
+            row = replace(row, upload=work.change.upload or old.upload)
             self.tell(work, Result.DELAYED, row)
         self.leased.set_row(work.version_id, row)
 
@@ -208,6 +207,13 @@ class PassState:
         outcome = hand_over(self.engine, work, work.outcome(Result.HANDED_OVER, reason=Reason.UNSETTLED))
         if outcome.result is Result.DEFERRED:
             self.outcomes.append((self.works[0], outcome))
+
+
+def that_counts(outcomes: Sequence[WorkOutcome]) -> Outcome:
+    """What became of the only work of a pass. Something else may have come of it as well: that nobody could
+    be asked to repair its key. Then its message has to come again, whatever else it has come to."""
+    several = [outcome for _, outcome in outcomes]
+    return next((outcome for outcome in several if outcome.result is Result.DEFERRED), several[0])
 
 
 def park_recorded(engine: Engine, leased: LeasedKey, parked: Sequence[tuple[Work, Row]]) -> list[WorkOutcome]:

@@ -82,10 +82,10 @@ def _sum_up(state: PassState, settlement: Settlement, work: Work, deleted: Mappi
         state.tell(work, Result.DELAYED, row)
     elif work.version_id in settlement.published:
         settlement.published.remove(work.version_id)
-        discard_upload(state.engine, work)
+        discard_upload(state.engine, work, row)
         state.tell(work, Result.REPLICATED, row)
     elif row.final:
-        discard_upload(state.engine, work)
+        discard_upload(state.engine, work, row)
         updated = Result.DELAYED if row.owed else Result.UPDATED
         state.tell(work, updated if work.change.follows and row.live else RESULTS[row.status], row)
     else:

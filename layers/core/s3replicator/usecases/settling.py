@@ -183,8 +183,6 @@ class Settlement:
         """The upload a message has brought: from now on the message is only a hint."""
         upload = work.change.upload
         if upload is not None and row.upload != upload:
-            if row.upload is not None:
-                discard_upload(self.engine, work.with_upload(row.upload))
             self._set(work.version_id, replace(row, upload=upload))
 
     def forget_asked(self) -> None:
@@ -231,7 +229,7 @@ class Settlement:
             if row is None or not (row.final or row.reason in WAITING_FOR_ORDER):
                 self._set(vid, waiting_row(self.engine, work, row, Reason.UNSETTLED))
             elif row.final and self.is_lost(row) and (row.live or row.reason is None):
-                wanted_back = replace(removed_by_others(row), reason=Reason.UNSETTLED)
+                wanted_back = replace(removed_by_others(row), reason=Reason.UNSETTLED, upload=row.upload)
                 self._set(vid, under_way(self.engine, wanted_back))
             else:
                 self._remember(work, row)
@@ -275,12 +273,9 @@ class Settlement:
         """Takes effect with the next write; nothing is lost if there is none."""
         for vid, row in rows.items():
             self.leased.save()
-            before = self.leased.row(vid)
             # What was called gone is open again: should this be abandoned, somebody comes back.
             is_reopened = not row.final and row.due is None
             self._set(vid, under_way(self.engine, row) if is_reopened else row)
-            if row.final and before is not None and before.upload is not None:
-                discard_upload(self.engine, self._as_told(vid, before))
 
     def _publish(self, version_id: str) -> bool:
         self._check_time()
@@ -293,7 +288,7 @@ class Settlement:
         try:
             row = self._send(work)
         except _NeedsUpload as needed:
-            self._have_prepared(work, row, needed.work)
+            self._have_prepared(work, needed.work)
         except SourceGone as failure:
             # The list shows it no longer, or will soon.
             self.works.pop(version_id, None)
@@ -380,9 +375,9 @@ class Settlement:
         if row.status is Status.SUPERSEDED and isinstance(failure, NotEligible):
             return
         failed = failed_row(self.engine, work, row, failure)
-        self._set(work.version_id, failed)
         if failed.status is not Status.PENDING:
-            discard_upload(self.engine, work)
+            discard_upload(self.engine, work, row)
+        self._set(work.version_id, failed)
         if failed.status is Status.FAILED:
             self.parked.append((work, failed))
 
@@ -404,9 +399,11 @@ class Settlement:
                 told = replace(row, reason=stuck.reason, detail=stuck.detail, due=stuck.due)
                 self._set(vid, replace(told, attempts=stuck.attempts))
 
-    def _have_prepared(self, work: Work, row: Row, needed: Work | None) -> None:
+    def _have_prepared(self, work: Work, needed: Work | None) -> None:
         """What has no replica yet is left out until its upload is ready; what has one is waited for."""
         self._failed.add(work.version_id)
+        row = self.leased.row(work.version_id)
+        assert row is not None
         if needed is not None:
             self.to_prepare.append(needed)
             self.awaited.add(needed.version_id)
@@ -541,10 +538,12 @@ class Settlement:
 
     def _finish(self) -> None:
         for vid, row in self.leased.rows().items():
-            if row.final and (row.due is not None or row.attempts) and not (row.owed and row.live):
-                if row.upload is not None:
-                    discard_upload(self.engine, self._as_told(vid, row))
+            if not row.final:
+                continue
+            if (row.due is not None or row.attempts) and not (row.owed and row.live):
                 self._set(vid, replace(unhindered(row), upload=None))
+            elif row.upload is not None:
+                self._set(vid, replace(row, upload=None))
         head = self.leased.head.with_top_of(self.leased.rows())
         heard = {vid: changes for vid, changes in head.heard.items() if self.sides().lists(vid)}
         self.leased.head = replace(head, unsettled=False, heard=heard)
@@ -605,6 +604,9 @@ class Settlement:
             assert row is not None
             if upload is None and is_being_prepared(self.engine, row):
                 raise _NeedsUpload(None)
+            if upload is not None and parts is None and row.upload == upload:
+                # Somebody has aborted it: what a message brings may be older than that.
+                self._set(work.version_id, replace(row, upload=None))
             again = replace(work.change, prepare=True, upload=upload if parts else None)
             raise _NeedsUpload(replace(work, change=again))
         self.leased.announce(work, upload)

@@ -12,7 +12,7 @@ from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.ports import CopiedPart, LeaseLost
 from s3replicator.usecases.endings import being_prepared, failed_row, hand_over, waiting_row
 from s3replicator.usecases.leased_key import LeasedKey, adopt
-from s3replicator.usecases.pass_state import PassState, park_recorded
+from s3replicator.usecases.pass_state import PassState, park_recorded, that_counts
 from s3replicator.usecases.uploads import complete_upload, discard_upload
 from s3replicator.usecases.work import Work
 
@@ -149,12 +149,14 @@ class UploadPass:
 
     def _fail(self, failure: ReplicationError) -> Outcome:
         failure = self._leased.confirmed(self.work, failure)
-        row = failed_row(self.state.engine, self.work, self._leased.row(self.work.version_id), failure)
-        self._leased.set_row(self.work.version_id, row)
+        old = self._leased.row(self.work.version_id)
+        row = failed_row(self.state.engine, self.work, old, failure)
         if row.status is Status.PENDING:
+            self._leased.set_row(self.work.version_id, row)
             self._leased.release()
             return self.work.outcome(Result.DELAYED, row)
-        discard_upload(self.state.engine, self.work)
+        discard_upload(self.state.engine, self.work, old)
+        self._leased.set_row(self.work.version_id, row)
         [(_, parked)] = park_recorded(self.state.engine, self._leased, [(self.work, row)])
         self._leased.release()
         return parked
@@ -163,5 +165,4 @@ class UploadPass:
         self.state.close()
         if not self._leased.fit:
             self.state.call_for_help()
-        outcomes = [outcome for _, outcome in self.state.outcomes]
-        return next((outcome for outcome in outcomes if outcome.result is Result.DEFERRED), outcomes[0])
+        return that_counts(self.state.outcomes)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import ReplicationError
-from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.decisions.ledger import LedgerKey, Row
 from s3replicator.decisions.replica import expected_upload_checksum
 from s3replicator.decisions.versions import Published, SourceObject
 from s3replicator.ports import CopiedPart, DestinationBucket
@@ -28,10 +28,15 @@ def complete_upload(
     )
 
 
-def discard_upload(engine: Engine, work: Work) -> None:
-    """Abort the upload the change carries, if any."""
-    if work.change.upload is not None:
-        abort_upload(engine, work.key, work.change.upload)
+def discard_upload(engine: Engine, work: Work, row: Row | None = None) -> None:
+    """Abort the upload the change carries, if any: but for one that the ``row`` of its version remembers,
+    which is used, or aborted, with the row; and one that its replica was made of."""
+    upload = work.change.upload
+    if upload is None:
+        return
+    if row is not None and (row.upload == upload or row.nonce == upload.nonce):
+        return
+    abort_upload(engine, work.key, upload)
 
 
 def abort_upload(engine: Engine, key: LedgerKey, upload: Upload) -> None:
