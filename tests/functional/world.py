@@ -141,7 +141,7 @@ class World:
     queues: dict[str, str] = field(init=False)
     #: What each function has asked of AWS so far.
     calls: dict[str, list[ApiCall]] = field(default_factory=lambda: defaultdict(list))
-    _sequence: int = 0x0055AED6DCD90281E5
+    sequence: int = 0x0055AED6DCD90281E5
 
     def __post_init__(self) -> None:
         annotate_as_s3_does(self.monkeypatch)
@@ -288,7 +288,7 @@ class World:
         return str(event["Records"][0]["s3"]["object"]["versionId"])
 
     def event(self, name: str, key: str, version_id: str, etag: str = "") -> Event:
-        self._sequence += 0x11
+        self.sequence += 0x11
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = {
             "eventVersion": "2.1",
@@ -304,7 +304,7 @@ class World:
                     "key": quote_plus(key),
                     "versionId": version_id,
                     "eTag": etag.strip('"'),
-                    "sequencer": f"{self._sequence:018X}",
+                    "sequencer": f"{self.sequence:018X}",
                 },
             },
         }
