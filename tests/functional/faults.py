@@ -1,9 +1,9 @@
 """Faults between the SDK and AWS: refusals, lost requests, and answers lost after the effect."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, Final
 
 import botocore.handlers
@@ -59,10 +59,36 @@ class Raw:
         return body
 
 
+class Killed(BaseException):
+    """The process is gone: nothing of ours can catch it."""
+
+
+@dataclass
+class Kill:
+    """A process is killed at its request of this number, from 0: before that is sent, or with ``effect``
+    before its answer is heard. It sends nothing after that. ``sent`` are all that were to be."""
+
+    at: int
+    effect: bool
+    sent: int = 0
+    _one_at_a_time: Lock = field(default_factory=Lock)
+
+    def meet(self, event_name: str, request: Any, **rest: Any) -> None:
+        with self._one_at_a_time:
+            number, self.sent = self.sent, self.sent + 1
+        if number == self.at and self.effect:
+            _from_moto(event_name, request, **rest)
+        if number >= self.at:
+            raise Killed(event_name)
+
+
 _faults: list[Fault] = []
+_kills: list[Kill] = []
 
 
 def _intercept(event_name: str, request: Any, **rest: Any) -> AWSResponse | None:
+    for kill in _kills:
+        kill.meet(event_name, request, **rest)
     operation = event_name.rpartition(".")[2]
     for fault in _faults:
         if fault.operation != operation or fault.happened >= fault.times or not fault.when(request):
@@ -102,6 +128,18 @@ def faults(*planned: Fault) -> Iterator[None]:
         _faults.clear()
     for fault in planned:
         assert fault.happened, f"nothing sent {fault.operation}"
+
+
+@contextmanager
+def killed(at: int, *, effect: bool) -> Iterator[Kill]:
+    """What sends requests meanwhile dies at one of them, if it sends so many."""
+    kill = Kill(at, effect)
+    _kills.append(kill)
+    try:
+        with suppress(Killed):
+            yield kill
+    finally:
+        _kills.remove(kill)
 
 
 @contextmanager

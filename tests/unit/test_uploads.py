@@ -6,13 +6,15 @@ dying. After each worker every upload that a row remembers has to be there; once
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
+from s3replicator.decisions.events import Upload
 from s3replicator.decisions.ledger import LedgerKey
 from tests.unit.protocol.memory_queues import Queue
-from tests.unit.protocol.scheduler import Fate, Worker
+from tests.unit.protocol.scheduler import Call, Fate, Worker
 from tests.unit.protocol.world import REPLICA, Terms
 from tests.unit.test_protocol_rules import KEY, LARGE, FaultyWorld, Stage, shown
 
@@ -167,3 +169,61 @@ def test_a_large_copy_that_failed_comes_again_if_nobody_could_be_asked_to_repair
     stage.world.refused.clear()
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)
+
+
+def _aborted(stage: Stage) -> list[object]:
+    told = (event.what for event in stage.world.scheduler.trace)
+    return [call.arguments[1] for call in told if isinstance(call, Call) and call.name == "abort"]
+
+
+def test_an_upload_that_was_used_is_not_aborted() -> None:
+    stage = Stage.of()
+    _prepared(stage)
+    stage.drain()
+    stage.comes_to_rest()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+    assert _aborted(stage) == []
+
+
+def test_an_upload_whose_parts_are_refused_for_good_does_not_stay_open() -> None:
+    stage = Stage.of()
+    _asked_for(stage)
+    stage.world.refused["copy_part"] = Fate.DENIED
+    _through(stage, Queue.LARGE)
+    [letter] = stage.world.queues.waiting(Queue.PARKED)
+    assert stage.world.replica.uploads == {}
+    assert [row.upload for row in stage.rows()] == [None, None]
+    stage.world.queues.delete(Queue.PARKED, letter)
+
+
+def test_an_upload_that_failed_twice_for_now_is_the_same_one() -> None:
+    """What has been copied of it is not copied again."""
+    stage = Stage.of()
+    _asked_for(stage)
+    stage.world.refused["copy_part"] = Fate.REFUSED
+    for _ in range(2):
+        _through(stage, Queue.LARGE)
+        stage.world.wait(4000)
+        stage.world.finish(stage.world.sweep())
+        _through(stage, Queue.DEAD_LETTER)
+    assert len(stage.world.replica.uploads) == 1
+    assert _aborted(stage) == []
+    stage.world.refused.clear()
+    stage.comes_to_rest()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_what_a_former_release_left_remembered_is_forgotten_when_its_key_is_settled(is_open: bool) -> None:
+    stage = Stage.of()
+    stage.deliver(stage.put(LARGE))
+    stage.drain()
+    place = LedgerKey(REPLICA, KEY)
+    ((version_id, row),) = stage.world.ledger.history(place)[1].items()
+    left = Upload("gone", "nonce", 0.0)
+    if is_open:
+        left = replace(left, upload_id=stage.world.replica.begin(KEY, "begun"))
+    stage.world.ledger.forge(place, version_id, replace(row, upload=left))
+    stage.settle()
+    assert [row.upload for row in stage.rows()] == [None]
+    assert stage.world.replica.uploads == {}
