@@ -1046,16 +1046,6 @@ MUTANTS: Final = (
         tests=UPLOADS,
     ),
     _mutant(
-        "upload-of-what-others-removed-remembered",
-        "the row of a replica that others removed remembers no upload",
-        Edit(
-            "decisions/settling.py",
-            "return replace(lost, reason=None, detail=None, due=None, attempts=0, upload=None)",
-            "return replace(lost, reason=None, detail=None, due=None, attempts=0)",
-        ),
-        tests=UPLOADS,
-    ),
-    _mutant(
         "upload-of-what-is-settled-remembered",
         "the rows of a settled key remember no upload",
         Edit("usecases/settling.py", "elif row.upload is not None:", "elif False:"),
@@ -1405,8 +1395,8 @@ MUTANTS: Final = (
         "a replica that others removed is not tried again for what it was waiting for",
         Edit(
             "decisions/settling.py",
-            "return replace(lost, reason=None, detail=None, due=None, attempts=0, upload=None)",
-            "return replace(lost, upload=None)",
+            "return replace(lost, reason=None, detail=None, due=None, attempts=0)",
+            "return lost",
         ),
     ),
     _mutant(

@@ -186,14 +186,19 @@ def test_an_upload_that_was_used_is_not_aborted() -> None:
 
 
 def test_an_upload_whose_parts_are_refused_for_good_does_not_stay_open() -> None:
+    """First they are refused for now, so that the row remembers it."""
     stage = Stage.of()
     _asked_for(stage)
+    stage.world.refused["copy_part"] = Fate.REFUSED
+    _through(stage, Queue.LARGE)
+    stage.world.wait(4000)
+    stage.world.finish(stage.world.sweep())
+    _through(stage, Queue.DEAD_LETTER)
     stage.world.refused["copy_part"] = Fate.DENIED
     _through(stage, Queue.LARGE)
-    [letter] = stage.world.queues.waiting(Queue.PARKED)
-    assert stage.world.replica.uploads == {}
+    assert stage.world.queues.letters[Queue.PARKED] != []
     assert [row.upload for row in stage.rows()] == [None, None]
-    stage.world.queues.delete(Queue.PARKED, letter)
+    assert stage.world.replica.uploads == {}
 
 
 def test_an_upload_that_failed_twice_for_now_is_the_same_one() -> None:

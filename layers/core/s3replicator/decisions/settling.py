@@ -170,7 +170,7 @@ def removed_by_others(row: Row) -> Row:
     """The row of a version whose replica somebody else removed, perhaps a lifecycle rule that would be fought
     otherwise: it is not wanted back, whatever the row was waiting for."""
     lost = replace(row, replica=None, lost=True, threshold=None, missed=False)
-    return replace(lost, reason=None, detail=None, due=None, attempts=0, upload=None)
+    return replace(lost, reason=None, detail=None, due=None, attempts=0)
 
 
 @dataclass(frozen=True, slots=True)

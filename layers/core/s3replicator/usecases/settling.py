@@ -229,7 +229,7 @@ class Settlement:
             if row is None or not (row.final or row.reason in WAITING_FOR_ORDER):
                 self._set(vid, waiting_row(self.engine, work, row, Reason.UNSETTLED))
             elif row.final and self.is_lost(row) and (row.live or row.reason is None):
-                wanted_back = replace(removed_by_others(row), reason=Reason.UNSETTLED, upload=row.upload)
+                wanted_back = replace(removed_by_others(row), reason=Reason.UNSETTLED)
                 self._set(vid, under_way(self.engine, wanted_back))
             else:
                 self._remember(work, row)
