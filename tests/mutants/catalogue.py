@@ -1066,11 +1066,7 @@ MUTANTS: Final = (
     _mutant(
         "first-outcome-counts",
         "a large copy's message comes again if nobody could be asked to repair its key",
-        Edit(
-            "usecases/pass_state.py",
-            "next((outcome for outcome in several if outcome.result is Result.DEFERRED), several[0])",
-            "several[0]",
-        ),
+        Edit("usecases/large_copy.py", "return [outcome for _, outcome in done]", "return [done[0][1]]"),
         tests=UPLOADS,
     ),
     # -- visible writes

@@ -167,8 +167,8 @@ def _stack(spoiler: Spoiler, count: int, sent: list[str], verdicts: Verdicts) ->
         body = spoiler.writing(json.dumps(spoiler.document(_message(places, records, spoiler))))
         sent.append(f"{queue}: {body}")
         verdicts.tried += 1
-        for outcome in places.process([body], queue).outcomes or [None]:
-            verdicts.ended[outcome.result if outcome else "nothing to do"] += 1
+        outcomes = places.process([body], queue).outcomes
+        verdicts.ended.update([str(outcome.result) for outcome in outcomes] or ["nothing to do"])
     return places
 
 

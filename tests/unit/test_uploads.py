@@ -13,6 +13,8 @@ import pytest
 
 from s3replicator.decisions.events import Upload
 from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.decisions.outcome import Result
+from s3replicator.usecases.batch import BatchResult
 from tests.unit.protocol.memory_queues import Queue
 from tests.unit.protocol.scheduler import Call, Fate, Worker
 from tests.unit.protocol.world import REPLICA, Terms
@@ -164,8 +166,12 @@ def test_a_large_copy_that_failed_comes_again_if_nobody_could_be_asked_to_repair
     _through(stage, Queue.DEAD_LETTER)
     stage.world.refused.clear()
     stage.world.refused |= {request_name: Fate.REFUSED, "hand_over": Fate.REFUSED}
-    _through(stage, Queue.LARGE)
-    assert stage.world.queues.waiting(Queue.LARGE) != []
+    [letter] = stage.world.queues.waiting(Queue.LARGE)
+    worker = stage.take(letter, queue=Queue.LARGE)
+    stage.world.finish(worker)
+    assert isinstance(worker.answer, BatchResult)
+    assert [outcome.result for outcome in worker.answer.outcomes] == [Result.DELAYED, Result.DEFERRED]
+    assert stage.world.queues.waiting(Queue.LARGE) == [letter]
     stage.world.refused.clear()
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)

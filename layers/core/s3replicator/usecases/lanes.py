@@ -38,7 +38,8 @@ def replicate_large(engine: Engine) -> Lane:
             if work.change.kind is ChangeKind.REMOVED:
                 done.append((work, _send_elsewhere(engine, work)))
             elif work.large or work.change.prepare:
-                done.append((work, large_copy.run(work, configuration, deadline)))
+                outcomes = large_copy.run(work, configuration, deadline)
+                done += [(work, outcome) for outcome in outcomes]
             else:
                 done += key_pass.run([work], configuration, deadline)
         return done

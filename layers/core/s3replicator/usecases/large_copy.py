@@ -32,7 +32,7 @@ from s3replicator.usecases.endings import (
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.key_pass import KeyPass
 from s3replicator.usecases.leased_key import take_lease
-from s3replicator.usecases.pass_state import RESULTS, PassState, that_counts
+from s3replicator.usecases.pass_state import RESULTS, PassState
 from s3replicator.usecases.upload_pass import UploadPass
 from s3replicator.usecases.uploads import discard_upload
 from s3replicator.usecases.work import Work
@@ -52,8 +52,9 @@ class LargeCopy:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def run(self, work: Work, configuration: Configuration, deadline: float) -> Outcome:
-        """Copy one large object, or as much of it as there is time for.
+    def run(self, work: Work, configuration: Configuration, deadline: float) -> list[Outcome]:
+        """Copy one large object, or as much of it as there is time for. Returns all that has come of it: its row
+        waits, say, and nobody could be asked to repair its key.
 
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
         """
@@ -61,8 +62,8 @@ class LargeCopy:
         late = self._lateness(work, known)
         if late:
             work = replace(work, change=replace(work.change, missed=True))
-        outcome = self._go_on(work, known, configuration, deadline)
-        return replace(outcome, announcements=(*late, *outcome.announcements))
+        first, *others = self._go_on(work, known, configuration, deadline)
+        return [replace(first, announcements=(*late, *first.announcements)), *others]
 
     def _lateness(self, work: Work, known: Row | None) -> tuple[Announcement, ...]:
         """What has to be told of a version that is late and has no row; of rows that wait the sweep tells."""
@@ -73,7 +74,9 @@ class LargeCopy:
             return ()
         return (of_late(work.change, work.destination, work.rule),)
 
-    def _go_on(self, work: Work, known: Row | None, configuration: Configuration, deadline: float) -> Outcome:
+    def _go_on(
+        self, work: Work, known: Row | None, configuration: Configuration, deadline: float
+    ) -> list[Outcome]:
         if known is not None and known.status is Status.FAILED and known.reason == Reason.KEY_CONFLICT:
             # Before so much is copied: does the place still belong to another source key?
             return self._without_copying(work, configuration, deadline)
@@ -84,7 +87,7 @@ class LargeCopy:
         if work.change.prepare and isinstance(work.failure, SourceGone | NotEligible):
             # Whoever settles the key decides what is to be copied instead.
             discard_upload(self._engine, work, known)
-            return hand_over(self._engine, work.with_upload(None), work.outcome(Result.HANDED_OVER))
+            return [hand_over(self._engine, work.with_upload(None), work.outcome(Result.HANDED_OVER))]
         if work.failure is not None or (known is not None and known.final and not _is_awaited(work, known)):
             # A duplicate, or what a dead worker left unsettled: nothing has to be copied for either.
             return self._without_copying(work, configuration, deadline)
@@ -98,27 +101,27 @@ class LargeCopy:
             return self._record_failure(work, failure, configuration, deadline)
         if prepared.complete and work.change.prepare:
             # Whoever settles the key will complete it, or abort it.
-            return self._or_resume(work, hand_over(self._engine, work, work.outcome(Result.HANDED_OVER)))
+            return self._or_resume(work, [hand_over(self._engine, work, work.outcome(Result.HANDED_OVER))])
         if not prepared.complete or not self._engine.may_publish(deadline):
-            return self._resume_later(work, delay=0)
+            return [self._resume_later(work, delay=0)]
         return self._take(work, prepared, configuration, deadline)
 
     def _take(
         self, work: Work, prepared: _Prepared, configuration: Configuration, deadline: float
-    ) -> Outcome:
+    ) -> list[Outcome]:
         """All parts are there: ask for the lease, and publish."""
         intent = work.intent(prepared.upload.nonce, prepared.upload.started)
         try:
             answer, leased = take_lease(self._engine, work, deadline, intent)
         except RetryableError:
             # The parts are there; a message that comes again as it was would copy them once more.
-            return self._resume_later(work, delay=self._engine.timing.defer)
+            return [self._resume_later(work, delay=self._engine.timing.defer)]
         match answer:
             case Duplicate(row):
                 discard_upload(self._engine, work, row)
-                return work.outcome(RESULTS[row.status], row, reason=row.status)
+                return [work.outcome(RESULTS[row.status], row, reason=row.status)]
             case Held():
-                return self._resume_later(work, delay=self._engine.timing.defer)
+                return [self._resume_later(work, delay=self._engine.timing.defer)]
             case Conflict():
                 discard_upload(self._engine, work)
                 return self._without_copying(work.with_upload(None), configuration, deadline)
@@ -126,7 +129,7 @@ class LargeCopy:
                 assert leased is not None
                 state = PassState(self._engine, leased, configuration, deadline, [work])
                 ended = UploadPass(state, work, prepared.upload, prepared.parts).run()
-                return ended or self._resume_later(work, delay=self._engine.timing.defer)
+                return ended or [self._resume_later(work, delay=self._engine.timing.defer)]
 
     # -- without a lease
 
@@ -213,18 +216,19 @@ class LargeCopy:
 
     def _record_failure(
         self, work: Work, failure: ReplicationError, configuration: Configuration, deadline: float
-    ) -> Outcome:
-        outcome = self._without_copying(replace(work, failure=failure), configuration, deadline)
-        return self._or_resume(work, outcome) if work.change.upload is not None else outcome
+    ) -> list[Outcome]:
+        outcomes = self._without_copying(replace(work, failure=failure), configuration, deadline)
+        return self._or_resume(work, outcomes) if work.change.upload is not None else outcomes
 
-    def _or_resume(self, work: Work, outcome: Outcome) -> Outcome:
-        """A message that comes again as it was would copy all parts once more."""
-        if outcome.result is Result.DEFERRED:
-            return self._resume_later(work, delay=self._engine.timing.defer)
-        return outcome
+    def _or_resume(self, work: Work, outcomes: list[Outcome]) -> list[Outcome]:
+        """A message that comes again as it was would copy all parts once more, unless the row says more."""
+        if all(outcome.result is Result.DEFERRED for outcome in outcomes):
+            return [self._resume_later(work, delay=self._engine.timing.defer)]
+        return outcomes
 
-    def _without_copying(self, work: Work, configuration: Configuration, deadline: float) -> Outcome:
-        return that_counts(KeyPass(self._engine, settles=False).run([work], configuration, deadline))
+    def _without_copying(self, work: Work, configuration: Configuration, deadline: float) -> list[Outcome]:
+        done = KeyPass(self._engine, settles=False).run([work], configuration, deadline)
+        return [outcome for _, outcome in done]
 
     @staticmethod
     def _source(work: Work) -> SourceObject:

@@ -209,13 +209,6 @@ class PassState:
             self.outcomes.append((self.works[0], outcome))
 
 
-def that_counts(outcomes: Sequence[WorkOutcome]) -> Outcome:
-    """What became of the only work of a pass. Something else may have come of it as well: that nobody could
-    be asked to repair its key. Then its message has to come again, whatever else it has come to."""
-    several = [outcome for _, outcome in outcomes]
-    return next((outcome for outcome in several if outcome.result is Result.DEFERRED), several[0])
-
-
 def park_recorded(engine: Engine, leased: LeasedKey, parked: Sequence[tuple[Work, Row]]) -> list[WorkOutcome]:
     """Park what has failed for good, its rows written before: an event that comes again may find a final row,
     and stop there. So they are due until it is known that their messages are sent; that takes effect with the

@@ -12,7 +12,7 @@ from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.ports import CopiedPart, LeaseLost
 from s3replicator.usecases.endings import being_prepared, failed_row, hand_over, waiting_row
 from s3replicator.usecases.leased_key import LeasedKey, adopt
-from s3replicator.usecases.pass_state import PassState, park_recorded, that_counts
+from s3replicator.usecases.pass_state import PassState, park_recorded
 from s3replicator.usecases.uploads import complete_upload, discard_upload
 from s3replicator.usecases.work import Work
 
@@ -26,8 +26,9 @@ class UploadPass:
     upload: Upload
     parts: Mapping[int, CopiedPart]
 
-    def run(self) -> Outcome | None:
-        """None if nothing was published and the key is as it was found: try again later.
+    def run(self) -> list[Outcome]:
+        """All that has come of the work; nothing if nothing was published and the key is as it was found: try
+        again later.
 
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
         """
@@ -36,22 +37,22 @@ class UploadPass:
             otherwise = self._make_ready()
         except RetryableError:
             self._give_up_for_now()
-            return None
+            return []
         except ReplicationError as failure:
             leased.withdraw()
-            return self._fail(failure)
-        if otherwise is not None:
+            return [self._fail(failure)]
+        if otherwise:
             return otherwise
         if not self._has_time():
             leased.head = replace(leased.head, unsettled=False)
             self._give_up_for_now()
-            return None
+            return []
         try:
             row = self._complete()
         except ReplicationError as failure:
             if not leased.in_doubt and not isinstance(failure, AmbiguousWrite):
                 leased.head = replace(leased.head, unsettled=False)
-            return self._fail(failure)
+            return [self._fail(failure)]
         leased.write()
         return self._account_for(row)
 
@@ -64,12 +65,12 @@ class UploadPass:
 
     # -- before
 
-    def _make_ready(self) -> Outcome | None:
-        """Everything before the upload may be completed; an outcome if it may not."""
+    def _make_ready(self) -> list[Outcome]:
+        """Everything before the upload may be completed; what has come of the work if it may not."""
         leased = self._leased
         leased.hear(self.work)
         if not leased.fit:
-            return self._hand_over(Reason.UNSETTLED)
+            return [self._hand_over(Reason.UNSETTLED)]
         row = leased.row(self.work.version_id)
         if row is not None and row.final:
             leased.withdraw()
@@ -77,12 +78,12 @@ class UploadPass:
             return self._end()
         if leased.place(self.work) is not Place.NEWEST:
             # What has been copied is not thrown away: whoever settles the key completes it, or aborts it.
-            return self._hand_over(Reason.LATE_VERSION)
+            return [self._hand_over(Reason.LATE_VERSION)]
         # S3 ranks the replica by when its upload was started. Until the list has shown where that is,
         # a crash must lead to the second function.
         leased.unsettle()
         leased.write()
-        return None
+        return []
 
     def _give_up_for_now(self) -> None:
         """Nothing has been published: leave the key as it was found."""
@@ -130,7 +131,7 @@ class UploadPass:
 
     # -- after
 
-    def _account_for(self, row: Row) -> Outcome:
+    def _account_for(self, row: Row) -> list[Outcome]:
         """The lease is given up in a settled state if the destination's list shows the replica on top."""
         if row.status is Status.FAILED:
             self.state.parked.append((self.work, row))
@@ -161,8 +162,8 @@ class UploadPass:
         self._leased.release()
         return parked
 
-    def _end(self) -> Outcome:
+    def _end(self) -> list[Outcome]:
         self.state.close()
         if not self._leased.fit:
             self.state.call_for_help()
-        return that_counts(self.state.outcomes)
+        return [outcome for _, outcome in self.state.outcomes]
