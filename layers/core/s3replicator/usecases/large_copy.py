@@ -53,8 +53,8 @@ class LargeCopy:
         self._engine = engine
 
     def run(self, work: Work, configuration: Configuration, deadline: float) -> list[Outcome]:
-        """Copy one large object, or as much of it as there is time for. Returns all that has come of it: its row
-        waits, say, and nobody could be asked to repair its key.
+        """Copy one large object, or as much of it as there is time for. Returns all that has come of it: say,
+        its row waits, and nobody could be asked to repair its key.
 
         Raises ``RetryableError`` or ``LeaseLost`` when the ledger cannot be written.
         """
