@@ -5,13 +5,14 @@ is brought up to date, or put back. What the former left is also kept, recorded:
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from itertools import cycle
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.versions import Kind
-from tests.functional import jobs
+from tests.functional import former_release, jobs
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.former_release import FormerRelease, NotAtHand, unpack
 from tests.functional.passing_time import let_time_pass
@@ -279,6 +280,18 @@ def test_each_release_goes_on_with_what_the_other_has_left(
         both.deliver(both.put(key, b"another"))
     both.drain()
     everything_is_where_it_should_be(both)
+
+
+@pytest.mark.parametrize("lacking", ["history", "git"])
+def test_without_the_history_it_is_said_what_is_not_at_hand(
+    lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lacking == "history":
+        monkeypatch.setattr(former_release, "COMMIT", "0" * 40)
+    else:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotAtHand, match=r"there is no git|0{40}"):
+        unpack(tmp_path)
 
 
 def test_what_only_today_knows_may_be_lost(both: World, former: FormerRelease) -> None:
