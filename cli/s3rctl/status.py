@@ -183,7 +183,7 @@ def _lag(at: AtDestination) -> str | None:
 def _explanation(at: AtDestination) -> list[str]:
     lines = [": ".join(part for part in (at.reason, at.detail) if part)] if at.reason or at.detail else []
     if at.doubt:
-        lines.append("the replica was recognised by its place, size and time only")
+        lines.append("nothing proves whose the replica is: it may be somebody else's, and is never removed")
     if at.attempts:
         lines.append(
             f"attempts: {at.attempts}, the first at {moment(at.first_failure)}, the last at"

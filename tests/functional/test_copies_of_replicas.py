@@ -6,7 +6,7 @@ import pytest
 
 from tests.functional import jobs
 from tests.functional.test_replicas import MARKERS, copied_in_place
-from tests.functional.world import ONE, World
+from tests.functional.world import ONE, SOURCE, World
 
 Told = list[tuple[str, str | None, str | None]]
 
@@ -72,14 +72,32 @@ def test_what_the_copy_was_made_of_may_go(copied: World) -> None:
     assert reconcile(copied, "again").writes() == []
 
 
-def test_other_bytes_under_our_stamp_are_no_copy(world: World) -> None:
+@pytest.fixture
+def planted(world: World) -> World:
+    """Somebody has written other bytes above a replica, with its stamp."""
     world.rules(MARKERS)
     world.deliver(world.put("key", b"1"))
     metadata = world.head("key")["Metadata"]
     world.s3.put_object(Bucket=ONE, Key="key", Body=b"!", Metadata=metadata)
-    done = reconcile(world, "job")
-    assert "ReplicaCopiedInPlace" not in {task.get("reason") for task in done.tasks}
-    assert world.versions("key")[0] == "1"
+    return world
+
+
+def test_other_bytes_under_our_stamp_are_somebody_elses(planted: World) -> None:
+    done = reconcile(planted, "job")
+    assert told(done) == [("FAILED", "Overwritten", "KeyUnsettled")]
+    assert planted.versions("key") == ["!", "1"]
+    assert planted.row("key").stray == ()
+    assert reconcile(planted, "restore", RestoreLost=True).tasks[-1]["status"] == "SUCCEEDED"
+    assert planted.versions("key") == ["1", "!"]
+
+
+def test_other_bytes_under_our_stamp_are_somebody_elses_though_the_source_is_gone(planted: World) -> None:
+    source = planted.s3.list_object_versions(Bucket=SOURCE, Prefix="key")["Versions"]
+    planted.s3.delete_object(Bucket=SOURCE, Key="key", VersionId=source[0]["VersionId"])
+    done = reconcile(planted, "job")
+    assert told(done) == [("FAILED", "Overwritten", "KeyUnsettled")]
+    assert planted.versions("key") == ["!", "1"]
+    assert planted.row("key").stray == ()
 
 
 @pytest.fixture

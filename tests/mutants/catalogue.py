@@ -28,6 +28,8 @@ FOLLOW_UPS: Final = ("tests/unit/test_follow_ups.py",)
 UPLOADS: Final = ("tests/unit/test_uploads.py",)
 PARKED: Final = ("tests/unit/test_parked_for_certain.py",)
 ADOPTION: Final = ("tests/unit/test_adoption.py",)
+RECALL: Final = ("tests/unit/test_recall.py",)
+RECOLLECTION: Final = ("tests/unit/test_recollection.py",)
 REPLICA_CHANGES: Final = ("tests/functional/test_replica_changes.py",)
 THREADS: Final = ("tests/functional/test_threads.py",)
 S3: Final = ("tests/functional/test_s3_adapters.py",)
@@ -391,8 +393,8 @@ MUTANTS: Final = (
         "a user's copy of our replica in its place is left alone",
         Edit(
             "decisions/recollection.py",
-            "if found is not None and listed.version_id not in copies:",
-            "if found is not None:",
+            "if listed.version_id in recognised and listed.version_id not in copies",
+            "if listed.version_id in recognised",
         ),
         Edit(
             "usecases/reconcile.py",
@@ -406,10 +408,71 @@ MUTANTS: Final = (
         "only what has the bytes of a replica is a copy of it",
         Edit(
             "decisions/recollection.py",
-            "copy.size == replica.size and (not comparable or found.digest == replica.etag)",
-            "True",
+            "same_nonce and may_hold_the_same(replica, copy.size, found.digest)",
+            "same_nonce",
         ),
-        tests=COPIES,
+        tests=RECOLLECTION,
+    ),
+    # -- what a stamp does not prove
+    _mutant(
+        "stamp-alone",
+        "what holds other bytes is no replica, whatever its stamp says",
+        Edit("usecases/recall.py", "if alike is not False:", "if True:"),
+        tests=RECALL,
+    ),
+    _mutant(
+        "size-unlooked-at",
+        "a replica has the size of its source version, and is no marker's",
+        Edit(
+            "decisions/replica.py",
+            "if listed.kind is Kind.MARKER or listed.size != replica.size:",
+            "if False:",
+        ),
+        tests=RECALL,
+    ),
+    _mutant(
+        "uncompared-unread",
+        "where the lists do not tell what an object holds, its version is looked at",
+        Edit("usecases/recall.py", "if told is None and listed is not None:", "if False:"),
+        tests=RECALL,
+    ),
+    _mutant(
+        "uncompared-in-no-doubt",
+        "what nobody could compare is adopted in doubt",
+        Edit(
+            "decisions/recollection.py", "doubt = not found.proven or nonce is None", "doubt = nonce is None"
+        ),
+        tests=RECOLLECTION,
+    ),
+    _mutant(
+        "uncompared-copied",
+        "nothing is copied from what nobody could compare",
+        Edit("decisions/recollection.py", "proven=doubt and found.proven", "proven=doubt"),
+        tests=RECOLLECTION,
+    ),
+    _mutant(
+        "doubtful-before-proven",
+        "what is proven is adopted before what is in doubt",
+        Edit("decisions/recollection.py", "key=lambda one: not one[1].proven", "key=lambda one: False"),
+        tests=RECOLLECTION,
+    ),
+    _mutant(
+        "checksum-unread",
+        "where ETags tell nothing the checksum of the replica is read",
+        Edit("usecases/recall.py", "if same is None and version.checksum is not None:", "if False:"),
+        tests=RECALL,
+    ),
+    _mutant(
+        "replica-uncompared",
+        "what differs from the replica of its version is no second one",
+        Edit("usecases/recall.py", "return False if told is None and", "return False if False and"),
+        tests=RECALL,
+    ),
+    _mutant(
+        "absence-disproves",
+        "that a listed version is not found for once says nothing of what an object holds",
+        Edit("usecases/recall.py", "if isinstance(answer, RetryableError):", "if False:"),
+        tests=RECALL,
     ),
     # -- the intent
     _mutant(

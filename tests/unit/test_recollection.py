@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from s3replicator.decisions.ledger import Row, Status
-from s3replicator.decisions.recollection import Recognised, recollect
+from s3replicator.decisions.recollection import Recognised, recollect, users_copies
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import ListedVersion
 from tests.unit.test_settling import listed, row
@@ -86,3 +86,42 @@ def test_replicas_of_amazons_own_are_adopted_and_never_removed() -> None:
     found = recollect({}, Sides(source, listed("a", "m1")), recognised, markers=True)
     assert replicas(found) == {"a": "a", "m1": "m1"}
     assert all(one.doubt for one in found.values())
+
+
+def copies(size: int = 1, digest: str | None = "bytes", etag: str = "bytes") -> dict[str, str]:
+    """What of an object with the nonce of a replica of one byte, and this ETag, is a user's copy of it."""
+    known = {"a": replace(row("a", "ra"), nonce="nonce")}
+    [replica] = listed("ra")
+    copy = replace(replica, version_id="copy", size=size)
+    recognised = {"copy": Recognised("a", "nonce", digest)}
+    return users_copies(known, (copy, replace(replica, etag=etag)), recognised)
+
+
+def test_a_copy_has_the_nonce_and_the_bytes_of_a_replica() -> None:
+    assert copies() == {"copy": "a"}
+    assert copies(size=2) == copies(digest="other") == {}
+    # One of the two tells nothing of its bytes.
+    assert copies(digest=None) == copies(digest="other", etag="parts-2") == {"copy": "a"}
+
+
+def test_what_nobody_could_compare_is_in_doubt_and_not_copied_from() -> None:
+    unproven = {"ra": Recognised("a", "nonce", proven=False)}
+    found = recollect({}, Sides(listed("a"), listed("ra")), unproven, markers=True)["a"]
+    assert (found.replica, found.doubt, found.proven, found.copyable) == ("ra", True, False, False)
+
+
+def test_of_several_the_oldest_that_is_proven_counts() -> None:
+    recognised = {"r1": Recognised("a", "1", proven=False), "r2": Recognised("a", "2"), "r3": Recognised("a")}
+    found = recollect({}, Sides(listed("a"), listed("r1", "r2", "r3")), recognised, markers=True)["a"]
+    assert (found.replica, found.doubt) == ("r2", False)
+    assert set(found.stray) == {"r1", "r3"}
+
+
+def test_what_amazon_replicated_is_in_doubt_and_holds_what_it_should() -> None:
+    found = recollect({}, Sides(listed("a"), listed("a")), {"a": Recognised("a")}, markers=True)["a"]
+    assert (found.doubt, found.proven, found.copyable) == (True, True, True)
+
+
+def test_a_marker_is_never_proven() -> None:
+    found = recalled({}, listed("a", "m1"), listed("ra", "mB"), ra="a")["m1"]
+    assert (found.doubt, found.proven) == (True, False)

@@ -179,6 +179,10 @@ class MemoryLedger:
         part.head = replace(part.head, head=part.head.head.with_row(version_id, row))
         return True
 
+    def lose(self) -> None:
+        """All of it is gone."""
+        self._partitions.clear()
+
     # -- rows
 
     def row(self, key: LedgerKey, source: str, version_id: str) -> Row | None:

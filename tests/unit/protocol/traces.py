@@ -190,6 +190,5 @@ TRACES: Final[Mapping[str, Script]] = {
 
 #: Those that are broken today, and what goes wrong. Who keeps one takes it off.
 NOT_YET_KEPT: Final[Mapping[str, str]] = {
-    "no_stamp_alone_makes_a_replica_of_a_planted_object": "A stamp is proof, whatever the object holds.",
     "no_message_publishes_somebody_elses_upload": "The upload that a message names is completed.",
 }

@@ -46,7 +46,7 @@ class AtDestination:
     reason: str | None = None
     detail: str | None = None
     replica: str | None = None
-    #: The replica was recognised by its place, size and time only.
+    #: Nothing proves whose the replica is.
     doubt: bool = False
     #: Others have removed the replica.
     lost: bool = False

@@ -1,7 +1,8 @@
 """What the destination itself tells about its replicas: rows for a ledger that does not know them.
 
 An object says by its stamp which version it is a replica of; one that Amazon's own replication made has the
-version id of its source. A delete marker says nothing, and is recognised by its place among those that do.
+version id of its source. Anybody can write a stamp, so its bytes have to be those of the version. A delete
+marker says nothing, and is recognised by its place among those that do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.order import facts_of
+from s3replicator.decisions.replica import may_hold_the_same
 from s3replicator.decisions.settling import Sides
 from s3replicator.decisions.versions import Kind, ListedVersion
 
@@ -16,11 +18,13 @@ from s3replicator.decisions.versions import Kind, ListedVersion
 @dataclass(frozen=True, slots=True)
 class Recognised:
     """An object at the destination: the source version it is a replica of, and the nonce of its publish; no
-    nonce if Amazon's own replication made it. ``digest`` is its ETag, where that is one of its bytes."""
+    nonce if Amazon's own replication made it. ``digest`` is its ETag, where that is one of its bytes.
+    ``proven``: its bytes are those of the version; else nobody could compare them."""
 
     version_id: str
     nonce: str | None = None
     digest: str | None = None
+    proven: bool = True
 
 
 def recollect(
@@ -33,10 +37,14 @@ def recollect(
     """
     recollection = _Recollection(dict(rows), sides, recognised)
     copies = users_copies(rows, sides.destination, recognised)
-    for listed in reversed(sides.destination):
-        found = recognised.get(listed.version_id)
-        if found is not None and listed.version_id not in copies:
-            recollection.object(listed, found)
+    found = [
+        (listed, recognised[listed.version_id])
+        for listed in reversed(sides.destination)
+        if listed.version_id in recognised and listed.version_id not in copies
+    ]
+    # Of several the oldest counts, but nothing that is in doubt before what is proven.
+    for listed, what in sorted(found, key=lambda one: not one[1].proven):
+        recollection.object(listed, what)
     if markers:
         recollection.markers()
     return {vid: row for vid, row in recollection.rows.items() if rows.get(vid) != row}
@@ -77,9 +85,8 @@ def in_their_place(
 
 
 def _is_copy(found: Recognised, copy: ListedVersion, row: Row, replica: ListedVersion) -> bool:
-    comparable = found.digest is not None and not replica.multipart
-    same_bytes = copy.size == replica.size and (not comparable or found.digest == replica.etag)
-    return found.nonce is not None and found.nonce == row.nonce and same_bytes
+    same_nonce = found.nonce is not None and found.nonce == row.nonce
+    return same_nonce and may_hold_the_same(replica, copy.size, found.digest)
 
 
 @dataclass(slots=True)
@@ -103,7 +110,7 @@ class _Recollection:
             # It may be a user's all the same, and is never removed.
             self.rows[found.version_id] = row.with_stray(replica.version_id)
         elif source is not None:
-            self._adopt(source, replica, found.nonce)
+            self._adopt(source, replica, found)
 
     def markers(self) -> None:
         """Between two replicas that are known, as many unknown markers as the source has there without a row:
@@ -123,10 +130,12 @@ class _Recollection:
             missing = [listed for listed in source.get(bounds, ()) if listed.version_id not in self.rows]
             if len(ours) == len(missing):
                 for replica, listed in zip(ours, missing, strict=True):
-                    self._adopt(listed, replica, None)
+                    self._adopt(listed, replica, Recognised(listed.version_id, proven=False))
 
-    def _adopt(self, source: ListedVersion, replica: ListedVersion, nonce: str | None) -> None:
-        old = self.rows.get(source.version_id)
+    def _adopt(self, source: ListedVersion, replica: ListedVersion, found: Recognised) -> None:
+        old, nonce = self.rows.get(source.version_id), found.nonce
+        # What bears no stamp, or that of a replica that is gone, may be somebody else's.
+        doubt = not found.proven or nonce is None or (old is not None and old.nonce == nonce)
         fresh = old or Row(kind=source.kind, status=Status.PENDING, order=facts_of(source))
         self.rows[source.version_id] = replace(
             # Nobody knows what it had been given when it was last looked after.
@@ -134,8 +143,8 @@ class _Recollection:
             status=Status.COMPLETED,
             replica=replica.version_id,
             nonce=nonce,
-            # What bears no stamp, or that of a replica that is gone, may be somebody else's.
-            doubt=nonce is None or (old is not None and old.nonce == nonce),
+            doubt=doubt,
+            proven=doubt and found.proven,
             lost=False,
             reason=None,
             detail=None,

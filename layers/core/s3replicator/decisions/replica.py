@@ -17,6 +17,8 @@ from s3replicator.decisions.plan import is_large
 from s3replicator.decisions.stamp import Stamp, has_room, without_stamp
 from s3replicator.decisions.versions import (
     Checksum,
+    Kind,
+    ListedVersion,
     Published,
     SourceObject,
     Tag,
@@ -317,6 +319,20 @@ def has_same_content(one: SourceObject, other: SourceObject) -> bool | None:
         return None
     # That of an upload depends on its parts: the same content may have another one.
     return True if one.etag == other.etag else None if one.multipart or other.multipart else False
+
+
+def is_listed_alike(listed: ListedVersion, replica: SourceObject) -> bool | None:
+    """Whether a replica holds the bytes of a listed version, as far as the list tells, which says nothing of
+    encryption; None if that does not decide."""
+    if listed.kind is Kind.MARKER or listed.size != replica.size:
+        return False
+    return True if replica.encryption not in _KMS and replica.etag == listed.etag else None
+
+
+def may_hold_the_same(replica: ListedVersion, size: int, digest: str | None) -> bool:
+    """Whether an object of this size and ``digest_of`` can hold the bytes of a listed replica."""
+    comparable = digest is not None and not replica.multipart
+    return replica.size == size and (not comparable or digest == replica.etag)
 
 
 def is_disproven(source: SourceObject, published: Published) -> bool:
