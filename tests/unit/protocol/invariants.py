@@ -55,10 +55,11 @@ class Quiet:
     In a wider world: ``changed`` whether the rules have been, ``skewed`` whether clocks are apart,
     ``shared`` whether stacks know each other as peers,
     ``onward`` whether replicas are to be replicated, too. ``named`` are versions of which somebody was
-    told why they have no row, ``waiting`` those that an operator can see waiting; ``told`` those whose making
-    somebody was told of, or that were asked for (None: no matter). ``rival`` is the source key that has the
-    place, if another has; ``empty``: nothing is left of that, ``rightful``: a rule gives it the place, or
-    did. ``forged`` are ids that somebody wrote into rows.
+    told why they have no row, ``passed_over`` those of them that were taken for replicas, ``waiting`` those
+    that an operator can see waiting; ``told`` those whose making somebody was told of, or that were asked
+    for (None: no matter). ``rival`` is the source key that has the place, if another has; ``empty``: nothing
+    is left of that, ``rightful``: a rule gives it the place, or did. ``forged`` are ids that somebody wrote
+    into rows.
     """
 
     source: Sequence[Version]
@@ -80,6 +81,7 @@ class Quiet:
     shared: bool = False
     onward: bool = False
     named: frozenset[str] = frozenset()
+    passed_over: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
     told: frozenset[str] | None = None
     rival: str | None = None
@@ -414,9 +416,9 @@ def rows_are_the_keys_own(key: Quiet) -> Problems:
 
 def a_conflict_can_be_seen(key: Quiet) -> Problems:
     """Whoever finds its place taken by another source key waits where an operator sees it. Who asks by hand
-    is answered."""
+    is answered. What is passed over as a replica wants no place."""
     for version in key.selected() if not key.reconciled else ():
-        if version.name not in key.waiting:
+        if version.name not in key.waiting | key.passed_over:
             yield f"{version.name} has no place, which {key.rival} has, and nothing says so"
 
 

@@ -94,6 +94,7 @@ class Stack(World):
         self.down = False
         self._told: dict[LedgerKey, set[str]] = defaultdict(set)
         self._named: dict[str, set[str]] = defaultdict(set)
+        self._passed_over: dict[str, set[str]] = defaultdict(set)
         self._forged: set[str] = set()
         self._said_deleted: set[str] = set()
         self._copied: dict[LedgerKey, list[float]] = defaultdict(list)
@@ -159,12 +160,13 @@ class Stack(World):
         self.scheduler.note(f"source: put {key} with a stamp for this place: {made}")
 
     def plant(self, key: str, version: Version, *, size: int) -> None:
-        """Somebody writes an object at the destination that bears the stamp of a replica."""
+        """Somebody writes an object at the destination that bears the stamp of a replica, and holds other
+        bytes: with the same ones it would be as good as a replica."""
         place = self.place(key)
         ref = VersionRef(self.source.name, key, version.name)
         stamp = Stamp.of(ref, "made up", place.destination, place.key)
         self.foreign[key].add("put")
-        made = self.replica.put(place.key, "planted", size=size, metadata=stamp.metadata())
+        made = self.replica.put(place.key, f"planted {self._body()}", size=size, metadata=stamp.metadata())
         self.seen[Feature.STAMP] += 1
         self.scheduler.note(f"foreign: put {key} with the stamp of a replica of {version.name}: {made}")
 
@@ -378,6 +380,8 @@ class Stack(World):
         silent = outcome.result is Result.NOT_SELECTED and outcome.reason is None
         if outcome.key is not None and outcome.version_id is not None and not silent:
             self._named[outcome.key].add(outcome.version_id)
+            if outcome.result is Result.PASSED_OVER:
+                self._passed_over[outcome.key].add(outcome.version_id)
 
     def _settle(self, request: Request) -> Worker:
         self._ask_for(request.key)
@@ -502,6 +506,7 @@ class Stack(World):
             shared=bool(self.peers),
             onward=self.onward,
             named=frozenset(self._named[key]),
+            passed_over=frozenset(self._passed_over[key]),
             waiting=self._waiting(key),
             told=None if reconciled else frozenset(self._told[place]),
             rival=None if mine or head is None else head.source,

@@ -58,6 +58,9 @@ TRACES: Final[Mapping[str, Script]] = {
     "a_conflict_is_seen_after_its_message_has_expired": _script(
         _MEETING, _put("a"), _handle(), _put("x/a"), _handle(), ("expire_parked",)
     ),
+    "what_is_taken_for_a_replica_waits_for_no_place": _script(
+        _MEETING, _put("a"), _handle(), ("put_stamped", "x/a"), _handle()
+    ),
     "a_backfill_ends_where_a_key_finds_its_place_taken": _script(
         _MEETING, _put("a"), _handle(), ("put_before", "x/a"), ("finish_job", JobKind.BACKFILL)
     ),

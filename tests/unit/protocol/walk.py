@@ -10,6 +10,7 @@ some features of its own. As a program it counts what it finds:
 
 import inspect
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -101,6 +102,12 @@ _DOUBTING: Final = {
 }
 _SKEWS: Final = ((0.0, 7.0), (-40.0, 25.0), (0.0, 0.0, 8.0), (90.0, -90.0, 0.0), (-5.0, 4.0))
 _DURATIONS: Final = ((0.05, 0.4, 1.0), (0.0, 0.0, 9.0, 0.0, 33.0), (2.0, 5.0), (0.2, 0.0, 0.0, 0.0, 61.0))
+
+
+#: What differs between two violations of one kind.
+_NAMES: Final = re.compile(
+    r"null@\S+|[0-9a-f]{6}\.[sdt]\d+|\bw\d+(-\d+)?\b|(?:[a-z-]+-bucket/)?(?:eu/)?(?:x/)?\b[ab]\b|\d+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,18 +251,29 @@ def walked(script: Script) -> Walked:
 
 
 def shortened(script: Script) -> Script:
-    """The same, without whatever is not needed to break anything."""
+    """The same, without whatever is not needed to break the same promise."""
+    kind = _kind_broken(script)
     size = len(script.acts) // 2
     while size:
         start = 0
         while start < len(script.acts):
             shorter = replace(script, acts=script.acts[:start] + script.acts[start + size :])
-            if broken(shorter):
+            if _kind_broken(shorter) == kind:
                 script = shorter
             else:
                 start += size
         size //= 2
     return script
+
+
+def _kind_broken(script: Script) -> str | None:
+    violation = broken(script)
+    return kind_of(violation) if violation is not None else None
+
+
+def kind_of(violation: Violation) -> str:
+    """What is broken, whatever it is called."""
+    return _NAMES.sub("X", first_line(violation))
 
 
 def first_line(violation: Violation) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 import sys
 import time
 import traceback
@@ -14,12 +13,8 @@ from multiprocessing import Pool
 from typing import Any, Final
 
 from tests.unit.protocol.stack import Feature
-from tests.unit.protocol.walk import PROFILES, broken, first_line, shortened, walked
+from tests.unit.protocol.walk import PROFILES, broken, kind_of, shortened, walked
 
-#: What differs between two violations of one kind.
-_NAMES: Final = re.compile(
-    r"null@\S+|[0-9a-f]{6}\.[sdt]\d+|\bw\d+(-\d+)?\b|(?:[a-z-]+-bucket/)?(?:eu/)?(?:x/)?\b[ab]\b|\d+"
-)
 _LONGEST: Final = 130
 _AT_ONCE: Final = 50
 
@@ -73,8 +68,7 @@ def walk(profile: str, seeds: range) -> Tally:
             continue
         tally.seen.update({feature: 1 for feature, times in result.seen.items() if times})
         if result.violation is not None:
-            kind = _NAMES.sub("X", first_line(result.violation))[:_LONGEST]
-            tally.broken[kind].append(seed)
+            tally.broken[kind_of(result.violation)[:_LONGEST]].append(seed)
     tally.seconds = time.process_time() - began
     return tally
 
