@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests.functional import jobs
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.passing_time import let_time_pass
-from tests.functional.world import ONE, SOURCE, TWO, World
+from tests.functional.world import ONE, SOURCE, TABLE, TWO, World
 
 SOURCE_KEY: Final = "arn:aws:kms:us-east-1:123456789012:key/1111aaaa-22bb-33cc-44dd-555555eeeeee"
 REPLICA_KEY: Final = "arn:aws:kms:us-east-1:123456789012:key/6666ffff-77aa-88bb-99cc-000000dddddd"
@@ -194,3 +195,48 @@ def test_kms_that_asks_to_slow_down_is_waited_for(opted_in: World) -> None:
     assert opted_in.row("key").status == "COMPLETED"
     assert opted_in.versions("key") == ["content"]
     assert opted_in.take("parked") == []
+
+
+# -- a ledger that was lost
+
+
+def lose_ledger(world: World) -> None:
+    for item in world.dynamodb.scan(TableName=TABLE)["Items"]:
+        world.dynamodb.delete_item(TableName=TABLE, Key={name: item[name] for name in ("pk", "sk")})
+
+
+def test_a_replica_is_proven_by_its_checksum(opted_in: World) -> None:
+    """No ETag tells what a KMS key has encrypted, even if it looks the same."""
+    opted_in.deliver(opted_in.put("key", **KMS, ChecksumAlgorithm="SHA256"))
+    replica = opted_in.row("key").replica
+    lose_ledger(opted_in)
+    run = jobs.run(opted_in, "job", Kind="reconcile")
+    assert run.count("CopyObject") == 0
+    row = opted_in.row("key")
+    assert (row.replica, row.status, row.doubt) == (replica, "COMPLETED", False)
+
+
+def test_a_checksum_that_may_not_be_read_proves_nothing(opted_in: World) -> None:
+    opted_in.deliver(opted_in.put("key", **KMS, ChecksumAlgorithm="SHA256"))
+    lose_ledger(opted_in)
+
+    def asks_replica(request: Any) -> bool:
+        return to_bucket(ONE)(request) and "x-amz-checksum-mode" in request.headers
+
+    denied = Fault("HeadObject", status=403, code="", message="", when=asks_replica, times=99)
+    with faults(denied):
+        jobs.run(opted_in, "job", Kind="reconcile")
+    assert opted_in.row("key").doubt
+
+
+def test_other_bytes_under_our_stamp_are_no_replica_though_a_key_encrypts_them(opted_in: World) -> None:
+    event = opted_in.put("key", b"true", **KMS, ChecksumAlgorithm="SHA256")
+    opted_in.deliver(event)
+    metadata = opted_in.head("key")["Metadata"]
+    opted_in.s3.delete_object(Bucket=ONE, Key="key", VersionId=opted_in.row("key").replica)
+    lose_ledger(opted_in)
+    forged = {"Bucket": ONE, "Key": "key", "Body": b"fake", "Metadata": metadata}
+    opted_in.s3.put_object(**forged, **KMS, ChecksumAlgorithm="SHA256")
+    jobs.run(opted_in, "job", Kind="reconcile")
+    assert opted_in.versions("key") == ["true", "fake"]
+    assert not opted_in.row("key").doubt

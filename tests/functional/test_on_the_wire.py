@@ -242,7 +242,15 @@ def test_a_source_that_was_replaced_under_a_copy_is_read_again_whatever_its_key(
         wire.destination.copy_part(ref, '"other"', key, upload, Part(1, 0, 0))
 
 
-@pytest.mark.parametrize("body", [b"", b"<html><head><title>Not this</title>", b"\x00"])
+#: An error that says nothing, in an XML that can be read.
+EMPTY: Final = (
+    b"<Error><Code></Code><Message></Message></Error>",
+    b"<Error><Code/><Message/></Error>",
+    b"<Error/>",
+)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html><head><title>Not this</title>", b"\x00", *EMPTY])
 @pytest.mark.parametrize(
     ("status", "expected"),
     [

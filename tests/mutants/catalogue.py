@@ -413,6 +413,13 @@ MUTANTS: Final = (
         ),
         tests=RECOLLECTION,
     ),
+    _mutant(
+        "heard-forgotten",
+        "what has been heard of a version outlives another key in its place",
+        Edit("decisions/ledger.py", "stray=ids, heard=self.heard)", "stray=ids)"),
+        Edit("adapters/ledger.py", '["#spilled", "#top", "#open"', '["#spilled", "#top", "#heard", "#open"'),
+        tests=(*DECISIONS, *LEDGER),
+    ),
     # -- what a stamp does not prove
     _mutant(
         "stamp-alone",

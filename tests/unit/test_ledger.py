@@ -195,6 +195,13 @@ def test_a_head_is_clean_if_nothing_is_in_doubt(intent: Intent | None, unsettled
 # -- spilling
 
 
+def test_what_was_heard_of_a_version_outlives_another_key_in_its_place() -> None:
+    heard = {"a": frozenset({ChangeKind.ACL_CHANGED})}
+    taken = Head("source-bucket/a", heard=heard).taken_over("source-bucket/b", {})
+    again = taken.taken_over("source-bucket/a", {})
+    assert again.with_row("a", Row(Kind.OBJECT, Status.PENDING, OrderFacts(None, 1))).rows["a"].acl
+
+
 @given(heads)
 def test_spilling_loses_no_row_and_keeps_the_head_small(head: Head) -> None:
     small, out = head.spill()

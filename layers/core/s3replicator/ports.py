@@ -291,7 +291,8 @@ class Ledger(Protocol):
         self, key: LedgerKey, seen: Head, head: Head, *, lease: Lease, intent: Intent | None, now: float
     ) -> LeaseAnswer:
         """One conditional write: ``head``, which is of another source key, in place of the one that was
-        ``seen``, and its lease; ``Conflict`` or ``Held`` if somebody has worked on it meanwhile."""
+        ``seen``, and its lease; ``Conflict`` or ``Held`` if somebody has worked on it meanwhile. What has
+        been heard of versions without a row stays."""
         ...
 
     def write(self, key: LedgerKey, token: str, head: Head) -> None:

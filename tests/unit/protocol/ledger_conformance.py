@@ -204,11 +204,13 @@ def a_conflict_shows_the_head(ledger: Ledger, destination: str) -> None:
 def a_place_is_taken_over_in_one_write(ledger: Ledger, destination: str) -> None:
     rows = {"v1": _row(Status.TOMBSTONE, completed=DAWN + 0.123), "v2": _row(Status.NOT_ELIGIBLE)}
     top = ("v0", OrderFacts(None, DAWN))
-    seen = _leave(ledger, destination, rows=rows, spilled=True, top=top)
+    heard = {"v3": frozenset({ChangeKind.ACL_CHANGED})}
+    seen = _leave(ledger, destination, rows=rows, spilled=True, top=top, heard=heard)
     intent = replace(_INTENT, version_id="w1")
-    answer = _take_over(ledger, destination, seen, Head(_OTHER, stray=("r1", "r2")), intent=intent)
+    head = Head(_OTHER, stray=("r1", "r2"), heard=heard)
+    answer = _take_over(ledger, destination, seen, head, intent=intent)
     lease = Lease("mine", DAWN + 60)
-    assert answer == Granted(Head(_OTHER, lease, intent, stray=("r1", "r2"), generation=2))
+    assert answer == Granted(replace(head, lease=lease, intent=intent, generation=2))
     assert ledger.head(_key(destination)) == answer.head
     assert ledger.count_open(destination) == 0
     ledger.write(_key(destination), "mine", replace(answer.head, lease=None, intent=None))

@@ -131,6 +131,7 @@ class MemoryLedger:
             return self._why_not_taken_over(held, head.source, lease)
         granted = replace(
             _kept(head),
+            heard=held.heard,
             lease=Lease(lease.token, _ms(lease.expires)),
             intent=_intent(intent) if intent else None,
             generation=held.generation + 1,

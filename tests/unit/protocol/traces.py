@@ -61,6 +61,11 @@ TRACES: Final[Mapping[str, Script]] = {
     "what_is_taken_for_a_replica_waits_for_no_place": _script(
         _MEETING, _put("a"), _handle(), ("put_stamped", "x/a"), _handle()
     ),
+    "what_was_heard_of_a_version_outlives_another_key_in_its_place": _script(
+        _MEETING,
+        *(_put("a", large=True), ("grant", "a", 0, "green"), _put("x/a", large=True)),
+        *(("annotate", "x/a", 0, "red"), _handle(), _handle(which=1), _handle(which=2), _handle()),
+    ),
     "a_backfill_ends_where_a_key_finds_its_place_taken": _script(
         _MEETING, _put("a"), _handle(), ("put_before", "x/a"), ("finish_job", JobKind.BACKFILL)
     ),

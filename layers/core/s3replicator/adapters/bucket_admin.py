@@ -110,7 +110,7 @@ class BucketAdmin:
                 detail: Any = error.response["Error"]
                 code = detail.get("Code", "Unknown")
                 if code not in _DENIED or attempt == self._denials:
-                    message = detail.get("Message", "")
+                    message = detail.get("Message") or ""
                     raise BucketRefused(bucket, operation, code, message) from error
             except BotoCoreError as error:
                 code = type(error).__name__

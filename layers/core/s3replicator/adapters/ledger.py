@@ -157,7 +157,7 @@ class DynamoLedger:
             ":now": now,
             ":one": 1,
         }
-        removed = ["#spilled", "#top", "#heard", "#open", "#due"]
+        removed = ["#spilled", "#top", "#open", "#due"]
         if intent is not None:
             update += ", #intent = :intent"
             values[":intent"] = intent_value(intent)

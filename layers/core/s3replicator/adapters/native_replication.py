@@ -39,7 +39,7 @@ def native_replication(client: "S3Client", bucket: str) -> NativeReplication | N
         told = error.response["Error"]
         if told["Code"] == _NONE:
             return None
-        raise BucketRefused(bucket, _OPERATION, told["Code"], told.get("Message", "")) from error
+        raise BucketRefused(bucket, _OPERATION, told["Code"], told.get("Message") or "") from error
     except BotoCoreError as error:
         raise BucketRefused(bucket, _OPERATION, type(error).__name__, str(error)) from error
     finally:

@@ -63,11 +63,13 @@ def told(call: Call, answer: Mapping[str, Any], name: str) -> Any:
 def translate(call: Call, error: ClientError) -> ReplicationError:
     refusal = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata")
+    status = metadata["HTTPStatusCode"] if metadata else 0
     return classify(
         call,
-        code=refusal.get("Code", ""),
-        status=metadata["HTTPStatusCode"] if metadata else 0,
-        message=refusal.get("Message", ""),
+        # What is empty is read as None. Where there is no body the SDK takes the status for the code.
+        code=refusal.get("Code") or str(status),
+        status=status,
+        message=refusal.get("Message") or "",
         request_id=metadata.get("RequestId") if metadata else None,
     )
 

@@ -116,7 +116,7 @@ class S3Source:
             if marker is not None:
                 return marker
             code = error.response["Error"]["Code"]
-            message = error.response["Error"].get("Message", "")
+            message = error.response["Error"].get("Message") or ""
             if code == "InvalidRequest" and "Server Side Encryption" in message:
                 raise NotEligible(
                     Reason.SRC_OBJECT_NOT_ELIGIBLE,

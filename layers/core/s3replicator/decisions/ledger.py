@@ -296,9 +296,11 @@ class Head:
         return self.clean and not held and all(row.claims_nothing for row in rows.values())
 
     def taken_over(self, source: str, rows: Mapping[str, Row]) -> "Head":
-        """The head of another source key in its place; ``rows`` as for ``is_vacant``."""
+        """The head of another source key in its place; ``rows`` as for ``is_vacant``. What has been heard of
+        the former one's versions stays: they may come yet."""
         stray = dict.fromkeys([*self.stray, *(one for row in rows.values() for one in row.stray)])
-        return Head(source, generation=self.generation, stray=tuple(stray)[-MOST_IDS:])
+        ids = tuple(stray)[-MOST_IDS:]
+        return Head(source, generation=self.generation, stray=ids, heard=self.heard)
 
     @property
     def clean(self) -> bool:
