@@ -97,6 +97,8 @@ class Stack(World):
         self._passed_over: dict[str, set[str]] = defaultdict(set)
         self._forged: set[str] = set()
         self._said_deleted: set[str] = set()
+        #: Versions that a made-up message says a user wrote.
+        self._said_written: set[str] = set()
         self._copied: dict[LedgerKey, list[float]] = defaultdict(list)
         self._unparked: Counter[str] = Counter()
         self._store = jobs.MemoryJobStore()
@@ -209,6 +211,7 @@ class Stack(World):
         letter = self.queues.send(queue, {"Records": [{**made, ENVELOPE: told} if told else made]})
         if event.startswith(MAKING):
             self._told[place].add(version.name)
+            self._said_written.add(version.name)
         self.seen[Feature.MESSAGE] += 1
         self.scheduler.note(f"forged {letter.id} of {key}: {event} of {version.name} {told}")
 
@@ -583,6 +586,9 @@ class Stack(World):
         version = next((one for one in self.source.versions(ref.key) if one.name == ref.version_id), None)
         if self.terms.topology.fails_over:
             # There is nobody any more to whom it could come back.
+            return
+        if self.peers and ref.version_id in self._said_written:
+            # Where peers are known, the event of a version is what tells who wrote it.
             return
         if version is not None and version.truth.ours and not self.onward:
             raise Violation(f"{version.name} of {ref.key} is a replica, and goes onward")
