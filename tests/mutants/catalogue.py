@@ -28,6 +28,8 @@ FOLLOW_UPS: Final = ("tests/unit/test_follow_ups.py",)
 UPLOADS: Final = ("tests/unit/test_uploads.py",)
 PARKED: Final = ("tests/unit/test_parked_for_certain.py",)
 ADOPTION: Final = ("tests/unit/test_adoption.py",)
+#: What walks have found.
+WRITTEN: Final = ("tests/unit/protocol/test_traces.py",)
 RECALL: Final = ("tests/unit/test_recall.py",)
 RECOLLECTION: Final = ("tests/unit/test_recollection.py",)
 REPLICA_CHANGES: Final = ("tests/functional/test_replica_changes.py",)
@@ -419,6 +421,22 @@ MUTANTS: Final = (
         Edit("decisions/ledger.py", "stray=ids, heard=self.heard)", "stray=ids)"),
         Edit("adapters/ledger.py", '["#spilled", "#top", "#open"', '["#spilled", "#top", "#heard", "#open"'),
         tests=(*DECISIONS, *LEDGER),
+    ),
+    _mutant(
+        "left-behind-and-swept",
+        "a row that no head tells of is closed where no rule selects its version any more",
+        Edit(
+            "usecases/envelopes.py",
+            "if row is not None or self._is_left_behind(work):",
+            "if row is not None:",
+        ),
+        tests=WRITTEN,
+    ),
+    _mutant(
+        "ineligible-and-late",
+        "what is not eligible says so however often its key is settled",
+        Edit("usecases/settling.py", "if row.status is Status.NOT_ELIGIBLE and still:", "if False:"),
+        tests=WRITTEN,
     ),
     # -- what a stamp does not prove
     _mutant(

@@ -331,11 +331,13 @@ def annotations_agree(key: Quiet) -> Problems:
 
 
 def acls_agree(key: Quiet) -> Problems:
-    """ACLs follow their events: settling by hand does not look for changes that no event told of."""
+    """ACLs follow their events: settling by hand does not look for changes that no event told of, or that
+    were told of a version that was passed over."""
     if key.changed:
         return
     for name, version, replica in _pairs(key):
-        if not key.past[name].has_missed("ObjectAcl:") and replica.grants != version.grants:
+        told = name not in key.passed_over and not key.past[name].has_missed("ObjectAcl:")
+        if told and replica.grants != version.grants:
             yield f"the replica of {name} has another ACL"
 
 
@@ -424,7 +426,7 @@ def a_conflict_can_be_seen(key: Quiet) -> Problems:
 
 def a_claim_ends(key: Quiet) -> Problems:
     """Where nothing is left of a source key, another can have the place; and none has it but by a rule."""
-    if not any(key.selected()):
+    if all(version.name in key.passed_over for version in key.selected()):
         return
     if not key.rightful:
         yield f"the place is {key.rival}'s, to which no rule has ever given it"

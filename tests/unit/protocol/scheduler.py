@@ -31,7 +31,7 @@ _READING: Final = frozenset({"head", "tags", "acl", "annotations", "annotation"}
 _COPYING: Final = frozenset({"copy", "copy_part"})
 
 #: No job needs as many calls.
-_ENDLESS: Final = 3000
+_ENDLESS: Final = 10_000
 
 
 class Port(StrEnum):

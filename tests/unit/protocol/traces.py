@@ -66,6 +66,9 @@ TRACES: Final[Mapping[str, Script]] = {
         *(_put("a", large=True), ("grant", "a", 0, "green"), _put("x/a", large=True)),
         *(("annotate", "x/a", 0, "red"), _handle(), _handle(which=1), _handle(which=2), _handle()),
     ),
+    "what_is_taken_for_a_replica_takes_no_place_over": _script(
+        _MEETING, ("mark", "x/a"), ("reconfigure", "markers", False), ("put_stamped", "a")
+    ),
     "a_backfill_ends_where_a_key_finds_its_place_taken": _script(
         _MEETING, _put("a"), _handle(), ("put_before", "x/a"), ("finish_job", JobKind.BACKFILL)
     ),
@@ -150,6 +153,22 @@ TRACES: Final[Mapping[str, Script]] = {
         *(("burst", "a", 50, 3), ("end_upload", 0), _handle(), _handle(Queue.DEAD_LETTER)),
         *(("end_upload", 0), _handle(), _handle(Queue.DEAD_LETTER)),
         *(("end_upload", 0), _handle(), _handle(Queue.DEAD_LETTER)),
+    ),
+    # -- what a dead worker leaves
+    "a_row_of_a_dead_worker_that_no_head_tells_of_is_not_swept_for_ever": _script(
+        Terms(),
+        *(_put(), _put(), _put(), ("fail", "put_rows", Fate.DIES_AFTER), _settle(), ("heal",)),
+        ("reconfigure", "added", True),
+    ),
+    "a_row_that_no_head_tells_of_is_closed_though_others_have_worked_on_the_key_since": _script(
+        Terms(late=LateVersions.SKIP),
+        *(_put(), _put(), _put(), ("fail", "put_rows", Fate.DIES_AFTER), _settle(), ("heal",)),
+        *(("wait", 1300, False), ("mark", "a"), _handle(which=3), ("reconfigure", "added", True)),
+    ),
+    # -- what is not eligible
+    "what_is_not_eligible_says_so_however_often_its_key_is_settled": _script(
+        Terms(late=LateVersions.SKIP),
+        *(("put_stamped", "a"), ("fail", "head", Fate.REFUSED), _handle(), ("heal",), ("put_before", "a")),
     ),
     # -- what is given up
     "a_debt_that_only_an_operator_can_pay_is_parked_once_it_can_be": _script(

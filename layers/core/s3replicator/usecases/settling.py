@@ -191,7 +191,12 @@ class Settlement:
         self.works.clear()
 
     def ask_again(self, version_id: str, row: Row) -> None:
-        self.ask(self._work(version_id, row))
+        work = self._work(version_id, row)
+        still = isinstance(work.failure, NotEligible) and work.failure.reason == row.reason
+        if row.status is Status.NOT_ELIGIBLE and still:
+            # Whether it would come late does not matter.
+            return
+        self.ask(work)
 
     def is_lost(self, row: Row) -> bool:
         """Whether others have removed the replica, recorded or not."""
