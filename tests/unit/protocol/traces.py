@@ -165,6 +165,11 @@ TRACES: Final[Mapping[str, Script]] = {
         *(_put(), _put(), _put(), ("fail", "put_rows", Fate.DIES_AFTER), _settle(), ("heal",)),
         *(("wait", 1300, False), ("mark", "a"), _handle(which=3), ("reconfigure", "added", True)),
     ),
+    "what_was_prepared_for_a_replica_that_is_removed_is_given_up": _script(
+        Terms(most_deletes=1000, late=LateVersions.REPLAY),
+        *(_put(), _put(large=True), _handle(which=1), _put(), _handle(Queue.LARGE), _put(), ("mark", "a")),
+        *(("purge", "a", 3), _put(large=True)),
+    ),
     # -- what is not eligible
     "what_is_not_eligible_says_so_however_often_its_key_is_settled": _script(
         Terms(late=LateVersions.SKIP),
