@@ -1865,8 +1865,8 @@ MUTANTS: Final = (
         "what replaces a former copy bears out itself that it is of the same version",
         Edit(
             "decisions/removal.py",
-            "if found is None or self._has_no_room(found) or self._doubt_of_stamp(found) is None:",
-            "if True:",
+            "return None if is_copy else",
+            "return None if True else",
         ),
         tests=REMOVAL,
     ),
@@ -1897,6 +1897,16 @@ MUTANTS: Final = (
             "decisions/removal.py",
             'return lock.legal_hold == "ON" or (lock.until is not None and lock.until > now)',
             "return False",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-with-other-metadata",
+        "what has no room for a stamp is no copy of what bears one",
+        Edit(
+            "decisions/removal.py",
+            "self._doubt_of_stamp(newer_found) is None and not self._has_no_room(found)",
+            "self._doubt_of_stamp(newer_found) is None",
         ),
         tests=REMOVAL,
     ),

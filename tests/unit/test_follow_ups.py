@@ -110,16 +110,6 @@ def test_what_is_heard_of_many_versions_does_not_fill_the_ledger() -> None:
     assert heard(stage) == {version.name for version in stage.source()[:MOST_HEARD]}
 
 
-def test_what_was_heard_of_a_version_that_is_gone_is_forgotten() -> None:
-    stage = Stage.of()
-    with_an_unknown_version(stage)
-    stage.deliver(stage.grant(0, "reader"))
-    assert len(heard(stage)) == 1
-    stage.world.expire(KEY, stage.source()[0].version_id)
-    stage.settle()
-    assert heard(stage) == set()
-
-
 def test_a_version_that_waits_is_brought_by_whatever_tells_of_it() -> None:
     """Its creation event has made a row."""
     stage = Stage.of()

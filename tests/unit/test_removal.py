@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from s3replicator.decisions.ledger import Head, Lease, LedgerKey, Row
-from s3replicator.decisions.stamp import Stamp
+from s3replicator.decisions.stamp import METADATA_LIMIT, Stamp
 from s3replicator.decisions.versions import VersionRef
 from s3replicator.ports import Granted
 from tests.unit.protocol.memory_bucket import Truth
@@ -77,6 +77,18 @@ def test_the_refusal_has_a_reason() -> None:
     refused = stage.rows()[1]
     assert refused.reason == "DstVersionNotOurs"
     assert planted in (refused.detail or "")
+
+
+def test_the_refusal_is_told_though_its_version_is_copied_again() -> None:
+    """What somebody else wrote lies on top, and is covered."""
+    stage = Stage.of()
+    stage.deliver(stage.put())
+    planted = foreign(stage)
+    forge(stage, lambda row: replace(row, left=(planted,)))
+    is_settled(stage)
+    [row] = stage.rows()
+    assert stage.replicas()[0].version_id == row.replica
+    assert (row.reason, row.stray) == ("DstVersionNotOurs", (planted,))
 
 
 @pytest.mark.parametrize("deletes", [None, 1000])
@@ -183,6 +195,15 @@ def test_no_marker_is_removed_while_a_replica_of_the_key_is_in_doubt(doubt: bool
     forge(stage, lambda row: replace(row, left=(former,), doubt=doubt))
     is_settled(stage)
     assert (former in [version.version_id for version in stage.replicas()]) is doubt
+
+
+def test_what_has_no_room_for_a_stamp_is_no_copy_of_what_bears_one() -> None:
+    stage = Stage.of()
+    stage.deliver(stage.put())
+    planted = foreign(stage, metadata={"all": "x" * METADATA_LIMIT})
+    forge(stage, lambda row: replace(row, left=(planted,)))
+    is_settled(stage)
+    assert planted in [version.version_id for version in stage.replicas()]
 
 
 @pytest.mark.parametrize("plant", [foreign, foreign_marker])

@@ -31,7 +31,7 @@ from tests.unit.protocol.memory_bucket import FOREIGN, USER, Version
 from tests.unit.protocol.memory_queues import Letter, Queue
 from tests.unit.protocol.records import record
 from tests.unit.protocol.scheduler import Call, Fate, Worker
-from tests.unit.protocol.world import Part, Site, Terms, Violation, World
+from tests.unit.protocol.world import CROWD, Part, Site, Terms, Violation, World
 
 #: How often the operator sends the same round again that is parked.
 _PATIENCE: Final = 3
@@ -383,7 +383,7 @@ class Stack(World):
         silent = outcome.result is Result.NOT_SELECTED and outcome.reason is None
         if outcome.key is not None and outcome.version_id is not None and not silent:
             self._named[outcome.key].add(outcome.version_id)
-            if outcome.result is Result.PASSED_OVER:
+            if outcome.result is Result.PASSED_OVER or outcome.reason == Reason.SRC_IS_REPLICA:
                 self._passed_over[outcome.key].add(outcome.version_id)
 
     def _settle(self, request: Request) -> Worker:
@@ -549,9 +549,10 @@ class Stack(World):
         return frozenset(found)
 
     def settled(self, place: LedgerKey) -> Mapping[str, Row]:
-        """Its rows, but for those that say at every look when that was."""
+        """Its rows, but for those that say at every look when that was, and what they know to be others'."""
         rows = self.ledger.history(place)[1]
-        return {vid: row for vid, row in rows.items() if row.status is not Status.NOT_ELIGIBLE}
+        kept = {vid: row for vid, row in rows.items() if row.status is not Status.NOT_ELIGIBLE}
+        return {vid: replace(row, stray=()) for vid, row in kept.items()}
 
     def copies_in_place_on_top(self) -> dict[LedgerKey, tuple[str, frozenset[str]]]:
         """By place: a user's copy in place of the current replica, and the versions that have replicas."""
@@ -689,4 +690,7 @@ def _bears_out(foreign: Version, version_id: str, row: Row) -> bool:
     if foreign.contents is None:
         return row.kind is Kind.MARKER and foreign.last_modified >= row.order.last_modified - SKEW_OF_S3
     stamp = Stamp.read(foreign.contents.metadata)
-    return stamp is not None and stamp.version_id == version_id
+    if stamp is None:
+        # What has no room for a stamp says as little.
+        return row.kind is Kind.OBJECT and CROWD in foreign.contents.metadata
+    return stamp.version_id == version_id

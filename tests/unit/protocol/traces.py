@@ -66,6 +66,14 @@ TRACES: Final[Mapping[str, Script]] = {
         *(_put("a", large=True), ("grant", "a", 0, "green"), _put("x/a", large=True)),
         *(("annotate", "x/a", 0, "red"), _handle(), _handle(which=1), _handle(which=2), _handle()),
     ),
+    "what_was_heard_of_a_version_outlives_the_settling_of_another_key_in_its_place": _script(
+        Terms(stripped="x/"), ("mark", "a"), ("put_before", "x/a"), ("grant", "x/a", 0, "green")
+    ),
+    "nothing_is_wanted_back_where_no_rule_puts_it_any_more": _script(
+        Terms(late=LateVersions.SKIP),
+        *(_put("x/a"), _handle(), ("meddle", "x/a", 3, False), ("fail", "copy", Fate.DIES_BEFORE)),
+        *(_settle("x/a", restore=True), ("heal",), ("reconfigure", "stripped", True)),
+    ),
     "what_is_taken_for_a_replica_takes_no_place_over": _script(
         _MEETING, ("mark", "x/a"), ("reconfigure", "markers", False), ("put_stamped", "a")
     ),

@@ -45,7 +45,7 @@ REPLICA: Final = "destination-bucket"
 THIRD: Final = "third-bucket"
 
 #: The name of user metadata that leaves no room for more.
-_CROWD: Final = "everything"
+CROWD: Final = "everything"
 
 #: As the template has them, but fewer attempts: what is given up shall be seen, too.
 _GRACE: Final = 300.0
@@ -267,7 +267,7 @@ class World:
 
     def put(self, key: str, size: int = 1, *, crowded: bool = False) -> None:
         """``crowded``: with so much metadata that nothing can be added."""
-        metadata = {_CROWD: "x" * (METADATA_LIMIT - 20)} if crowded else {}
+        metadata = {CROWD: "x" * (METADATA_LIMIT - 20)} if crowded else {}
         self._done(f"put {key}", self.source.put, key, self._body(), size=size, metadata=metadata)
 
     def begin(self, key: str, size: int = 2) -> str:
@@ -330,7 +330,7 @@ class World:
                 version.place,
                 version.last_modified,
                 contents.body if contents else None,
-                crowded=bool(contents and _CROWD in contents.metadata),
+                crowded=bool(contents and CROWD in contents.metadata),
                 by_stack=version.truth.ours,
                 stamped=bool(contents and Stamp.read(contents.metadata)),
                 copied=version.truth.copied,

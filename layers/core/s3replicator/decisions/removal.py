@@ -48,17 +48,18 @@ class Removal:
         """Whether it goes because a newer copy is there. Else the version itself has been deleted."""
         return self.replica != self.row.replica and not (self.row.purged and self.row.replica is None)
 
-    @property
-    def needs_newer(self) -> bool:
+    def needs_newer(self, found: SourceObject | None) -> bool:
         """Whether the newer copy has to be looked at, too."""
-        return self.replaced and self.newer is not None and self.is_object and not self.just_made
+        if found is None or self.newer is None or not self.replaced:
+            return False
+        return not self.just_made or Stamp.read(found.metadata) is None
 
     def doubt(self, found: SourceObject | None, newer: SourceObject | None) -> str | None:
         """Why it has to stay, as a sentence; None if it is ours and may go. ``found`` is the object itself,
         ``newer`` the newer copy, each where it has been looked at."""
         doubt = self._doubt_of_unmarked() if found is None else self._doubt_of_object(found)
         if doubt is None and self.replaced:
-            return self._doubt_of_newer(newer)
+            return self._doubt_of_newer(found, newer)
         return doubt
 
     def _doubt_of_object(self, found: SourceObject) -> str | None:
@@ -95,15 +96,20 @@ class Removal:
             return "it is older than the version at the source" if is_too_old else None
         return None if self._is_of_its_time(self.listed) else "it was not written when its row says so"
 
-    def _doubt_of_newer(self, found: SourceObject | None) -> str | None:
+    def _doubt_of_newer(self, found: SourceObject | None, newer_found: SourceObject | None) -> str | None:
         listed, newer = self.listed, self.newer
         if listed is None or newer is None or (newer.kind, newer.size) != (listed.kind, listed.size):
             return "no newer copy of the same size is there"
         if listed.last_modified > newer.last_modified:
             return "it is younger than what replaced it"
-        if found is None or self._has_no_room(found) or self._doubt_of_stamp(found) is None:
+        if found is None or newer_found is None:
             return None
-        return "what the ledger says replaced it is not a copy of the same version"
+        if self._has_no_room(newer_found):
+            # One copy has as much metadata as the other.
+            is_copy = self._has_no_room(found)
+        else:
+            is_copy = self._doubt_of_stamp(newer_found) is None and not self._has_no_room(found)
+        return None if is_copy else "what the ledger says replaced it is not a copy of the same version"
 
     def _is_of_its_time(self, listed: ListedVersion) -> bool:
         """An upload is dated by its start, which may be long before it was recorded."""

@@ -127,6 +127,8 @@ class Settlement:
     #: Why something is not as it should be, and whose rows say so.
     _held_up: ReplicationError | None = None
     _stuck: dict[str, Row] = field(default_factory=dict)
+    #: Of which versions something was not removed, and why.
+    _disowned: dict[str, str] = field(default_factory=dict)
     #: Something is known here that the ledger does not say yet.
     _unsaid: bool = True
 
@@ -142,6 +144,7 @@ class Settlement:
         self._pay()
         if self._held_up is not None:
             self._say_why()
+            self._say_what_stays()
             raise Unfinished(self._held_up)
         self._finish()
 
@@ -372,6 +375,10 @@ class Settlement:
         """The version is left out for now. One that has a replica in the wrong place, and will not be refused
         for long, is waited for: what should stand above it would have to be copied twice."""
         self._failed.add(work.version_id)
+        if row.lost and failure.reason == Reason.RULE_GONE:
+            # Who wanted the replica back has since had the rules put it elsewhere.
+            self._set(work.version_id, removed_by_others(row))
+            return
         if row.status is Status.COMPLETED:
             self._hold_up(work, row, failure)
             if row.live and isinstance(failure, RetryableError):
@@ -477,7 +484,7 @@ class Settlement:
         found = bucket.head(key, removal.replica) if removal.is_object else None
         if removal.is_object and found is None:
             return None
-        replacing = bucket.head(key, newer) if removal.needs_newer and newer is not None else None
+        replacing = bucket.head(key, newer) if newer is not None and removal.needs_newer(found) else None
         doubt = removal.doubt(found, replacing)
         if doubt is None and found is not None and is_locked(found.lock, self.engine.clock.now()):
             raise TerminalError(Reason.DST_OBJECT_LOCKED, "a retention or a legal hold keeps the version")
@@ -495,9 +502,8 @@ class Settlement:
 
     def _disown(self, version_id: str, row: Row, replica: str, doubt: str) -> bool:
         """It stays, whatever the ledger says: another version of ours is put above it where it matters."""
-        kept = _without(row, replica).with_stray(replica)
-        detail = f"{replica} at the destination is not removed: {doubt}"
-        self._set(version_id, replace(kept, reason=Reason.NOT_OURS, detail=detail[:_DETAIL]))
+        self._disowned[version_id] = f"{replica} at the destination is not removed: {doubt}"[:_DETAIL]
+        self._set(version_id, _without(row, replica).with_stray(replica))
         return False
 
     def _may_delete(self, version_id: str, removal: Removal) -> bool:
@@ -541,6 +547,13 @@ class Settlement:
             if failure is not None and is_news(work.change.kind if work else None, row, now):
                 self.parked.append((self._as_told(vid, now), now))
 
+    def _say_what_stays(self) -> None:
+        """Whatever has become of the version since: it may have been copied again."""
+        for vid, detail in self._disowned.items():
+            row = self.leased.row(vid)
+            if row is not None and row.reason is None:
+                self._set(vid, replace(row, reason=Reason.NOT_OURS, detail=detail))
+
     def _finish(self) -> None:
         for vid, row in self.leased.rows().items():
             if not row.final:
@@ -549,9 +562,9 @@ class Settlement:
                 self._set(vid, replace(unhindered(row), upload=None))
             elif row.upload is not None:
                 self._set(vid, replace(row, upload=None))
+        self._say_what_stays()
         head = self.leased.head.with_top_of(self.leased.rows())
-        heard = {vid: changes for vid, changes in head.heard.items() if self.sides().lists(vid)}
-        self.leased.head = replace(head, unsettled=False, heard=heard)
+        self.leased.head = replace(head, unsettled=False)
 
     # -- what a version is made of
 
