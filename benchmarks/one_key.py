@@ -181,9 +181,14 @@ class MeteredSource(MemorySource):
         return super().head(ref)
 
     def versions(
-        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+        self,
+        bucket: str,
+        key: str,
+        in_time: InTime = unhurried,
+        until: Collection[str] = (),
+        above: str | None = None,
     ) -> Sequence[ListedVersion]:
-        return self._meter.fresh(super().versions(bucket, key, self._meter.paged(in_time), until))
+        return self._meter.fresh(super().versions(bucket, key, self._meter.paged(in_time), until, above))
 
 
 class MeteredDestination(MemoryDestination):

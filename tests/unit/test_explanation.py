@@ -88,7 +88,12 @@ class OneKey:
         return None
 
     def versions(
-        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+        self,
+        bucket: str,
+        key: str,
+        in_time: InTime = unhurried,
+        until: Collection[str] = (),
+        above: str | None = None,
     ) -> Sequence[ListedVersion]:
         return [
             ListedVersion(str(place), held.kind, 1.0, "etag", held.size, place == 0, held.storage_class)

@@ -135,10 +135,16 @@ class Source(Protocol):
         ...
 
     def versions(
-        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+        self,
+        bucket: str,
+        key: str,
+        in_time: InTime = unhurried,
+        until: Collection[str] = (),
+        above: str | None = None,
     ) -> Sequence[ListedVersion]:
         """All versions and delete markers of exactly this key, newest first; if ``until`` names some, those
-        below the page that tells of the last of them may be missing."""
+        below the page that tells of the last of them may be missing. With ``above`` only those below that
+        version; should it be gone, those below some other place, or none."""
         ...
 
 

@@ -6,7 +6,7 @@ steps of a second. Where an upload stands is a choice: at AWS it is placed and d
 
 import hashlib
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -21,6 +21,7 @@ from s3replicator.decisions.versions import (
     ListedVersion,
     Lock,
     Tag,
+    id_for_s3,
     version_name,
 )
 from tests.unit.protocol.records import record, sequencer
@@ -130,12 +131,30 @@ class _Key:
         self.in_order[self._index(version)] = by
         self.by_id[by.version_id] = by
 
+    def older_than(self, version_id: str) -> int | None:
+        """How many are; None if there is no such version."""
+        version = self.by_id.get(version_id)
+        return None if version is None else self._index(version)
+
     def _index(self, version: Version) -> int:
         return bisect_left(self.in_order, version.place, key=_place)
 
 
 def _place(version: Version) -> int:
     return version.place
+
+
+def _listed(version: Version, *, latest: bool) -> ListedVersion:
+    contents = version.contents
+    return ListedVersion(
+        version.name,
+        version.kind,
+        version.last_modified,
+        version.etag,
+        contents.size if contents else 0,
+        latest=latest,
+        storage_class=contents.storage_class if contents else "STANDARD",
+    )
 
 
 class MemoryBucket:
@@ -170,18 +189,20 @@ class MemoryBucket:
         return self._key(key).by_id.get(version_id)
 
     def listed(self, key: str) -> list[ListedVersion]:
-        return [
-            ListedVersion(
-                one.name,
-                one.kind,
-                one.last_modified,
-                one.etag,
-                one.contents.size if one.contents else 0,
-                latest=index == 0,
-                storage_class=one.contents.storage_class if one.contents else "STANDARD",
-            )
-            for index, one in enumerate(self.versions(key))
-        ]
+        """Newest first."""
+        return [one for page in self.pages(key, None, 1000) for one in page]
+
+    def pages(self, key: str, above: str | None, size: int) -> Iterator[list[ListedVersion]]:
+        """So many versions in each, newest first; with ``above`` those that come after it, or none if it is
+        gone. Amazon S3 goes on in its place then, which is easier."""
+        versions = self.versions(key)
+        first = 0
+        if above is not None:
+            older = self._key(key).older_than(id_for_s3(above))
+            first = len(versions) - (older or 0)
+        for begin in range(first, len(versions), size):
+            page = enumerate(versions[begin : begin + size], begin)
+            yield [_listed(one, latest=index == 0) for index, one in page]
 
     def page(self, key: str, after: int | None, size: int) -> tuple[list[ListedVersion], int | None]:
         """So many versions, older than the place ``after``, and where the next page begins."""

@@ -3,7 +3,7 @@
 What it claims to do as S3 does is in conformance.py, and is held against other implementations there.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
@@ -144,9 +144,14 @@ class MemorySource:
         return self._contents(Call.SRC_ANNOTATIONS, ref).annotations.get(name)
 
     def versions(
-        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+        self,
+        bucket: str,
+        key: str,
+        in_time: InTime = unhurried,
+        until: Collection[str] = (),
+        above: str | None = None,
     ) -> Sequence[ListedVersion]:
-        return _in_pages(self._s3.buckets[bucket].listed(key), in_time, until)
+        return _in_pages(self._s3.buckets[bucket].pages(key, above, PAGE), in_time, until)
 
     def page(
         self, bucket: str, key: str, after: int | None, size: int
@@ -215,7 +220,7 @@ class MemoryDestination:
     def versions(
         self, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
     ) -> Sequence[ListedVersion]:
-        return _in_pages(self._bucket.listed(key), in_time, until)
+        return _in_pages(self._bucket.pages(key, None, PAGE), in_time, until)
 
     def checksum(self, key: str, version_id: str) -> Checksum | None:
         version = self._bucket.find(key, version_id)
@@ -347,14 +352,16 @@ class MemoryDestination:
 
 
 def _in_pages(
-    listed: Sequence[ListedVersion], in_time: InTime, until: Collection[str]
+    pages: Iterable[list[ListedVersion]], in_time: InTime, until: Collection[str]
 ) -> Sequence[ListedVersion]:
-    missing = set(until)
-    for end in range(PAGE, len(listed), PAGE):
-        missing -= {version.version_id for version in listed[end - PAGE : end]}
-        if until and not missing:
-            return listed[:end]
-        in_time()
+    missing, listed = set(until), list[ListedVersion]()
+    for page in pages:
+        if listed:
+            if until and not missing:
+                break
+            in_time()
+        listed += page
+        missing -= {version.version_id for version in page}
     return listed
 
 

@@ -56,12 +56,16 @@ def versions_of(
     key: str,
     in_time: InTime = unhurried,
     until: Collection[str] = (),
+    *,
+    above: str | None = None,
 ) -> Sequence[ListedVersion]:
     """Versions and delete markers of exactly this key, newest first: all of them, or those down to the page
-    that has the last of ``until``. ``where`` says which bucket, and perhaps whose it has to be."""
+    that has the last of ``until``, or those that come after ``above``. ``where`` says which bucket, and
+    perhaps whose it has to be."""
     found: list[ListedVersion] = []
     missing = set(until)
-    for page in client.get_paginator("list_object_versions").paginate(**where, Prefix=key):
+    begin = {} if above is None else {"KeyMarker": key, "VersionIdMarker": above}
+    for page in client.get_paginator("list_object_versions").paginate(**where, Prefix=key, **begin):
         listed = list(listed_in(page))
         found += [version for name, version in listed if name == key]
         # The key itself is the first of all keys that begin with it.

@@ -97,10 +97,16 @@ class S3Source:
             return payload_of(self._client, _named(ref), name)
 
     def versions(
-        self, bucket: str, key: str, in_time: InTime = unhurried, until: Collection[str] = ()
+        self,
+        bucket: str,
+        key: str,
+        in_time: InTime = unhurried,
+        until: Collection[str] = (),
+        above: str | None = None,
     ) -> Sequence[ListedVersion]:
+        begin = None if above is None else id_for_s3(above)
         with failures_of(Call.SRC_LIST):
-            listed = versions_of(self._client, {"Bucket": bucket}, key, in_time, until)
+            listed = versions_of(self._client, {"Bucket": bucket}, key, in_time, until, above=begin)
         return [replace(version, version_id=_name_of(version)) for version in listed]
 
     def _explain(self, ref: VersionRef) -> SourceVersion:

@@ -80,6 +80,10 @@ def _told(version: ListedVersion) -> list[Any]:
     return [version.version_id, version.kind, version.last_modified]
 
 
+def _version(told: Sequence[Any]) -> ListedVersion:
+    return ListedVersion(told[0], Kind(told[1]), told[2])
+
+
 def keys_of(body: bytes) -> list[Line]:
     """The lines of a batch, one for each key."""
     found: dict[str, Line] = {}
@@ -96,11 +100,49 @@ def lines_of(body: bytes) -> Iterator[Line]:
             versions = told["versions"]
             yield Line(
                 told["key"],
-                None if versions is None else tuple(ListedVersion(v[0], Kind(v[1]), v[2]) for v in versions),
+                None if versions is None else tuple(_version(one) for one in versions),
                 told.get("restore", False),
                 told.get("recall", False),
                 tuple(told["only"]) if "only" in told else None,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Versions of a key that are worked on together, the oldest first. ``above`` is the one that follows, in
+    the next portion; None if this is the last."""
+
+    versions: tuple[ListedVersion, ...]
+    above: str | None = None
+
+    def encode(self) -> bytes:
+        told = {"versions": [_told(version) for version in self.versions], "above": self.above}
+        return json.dumps(told).encode()
+
+
+def portion_of(body: bytes) -> Portion:
+    told = json.loads(body)
+    return Portion(tuple(_version(one) for one in told["versions"]), told["above"])
+
+
+def portions(versions: Sequence[ListedVersion], most: int) -> Iterator[Portion]:
+    """``versions``, the oldest first, some ``most`` at a time. What is of one second stays together, as long
+    as that is not half as many again: times do not order it, so whoever goes on would have to look at what
+    is there of it already."""
+    begin = 0
+    while begin < len(versions):
+        end = min(begin + most, len(versions))
+        while end < min(begin + most + most // 2, len(versions)) and (
+            _second(versions[end]) == _second(versions[end - 1])
+        ):
+            end += 1
+        above = versions[end].version_id if end < len(versions) else None
+        yield Portion(tuple(versions[begin:end]), above)
+        begin = end
+
+
+def _second(version: ListedVersion) -> int:
+    return int(version.last_modified)
 
 
 def select(

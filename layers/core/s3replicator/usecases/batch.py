@@ -86,10 +86,14 @@ class Batch:
         self._replica_changes = ReplicaChanges(engine)
 
     def process(
-        self, messages: Sequence[Message], deadline: float, job: JobAsks | None = None
+        self,
+        messages: Sequence[Message],
+        deadline: float,
+        job: JobAsks | None = None,
+        above: str | None = None,
     ) -> BatchResult:
         """Deal with every record of every message. ``deadline``: seconds since the epoch; ``job``: what asks,
-        if no event does."""
+        if no event does; ``above``, as of a ``Work``, if all are of one key."""
         tally = _Tally()
         for message in messages:
             try:
@@ -99,7 +103,7 @@ class Batch:
                 tally.of_message(message.id, outcome)
             else:
                 self._admit(message.id, intake, tally)
-        self._replicate(tally, deadline, job)
+        self._replicate(tally, deadline, job, above)
         return self._sum_up(messages, tally)
 
     def process_event(self, event: object, deadline: float) -> BatchResult:
@@ -141,7 +145,9 @@ class Batch:
 
     # -- from changes to outcomes
 
-    def _replicate(self, tally: _Tally, deadline: float, job: JobAsks | None = None) -> None:
+    def _replicate(
+        self, tally: _Tally, deadline: float, job: JobAsks | None = None, above: str | None = None
+    ) -> None:
         changes = list(tally.messages)
         if not changes:
             return
@@ -166,7 +172,7 @@ class Batch:
                     continue
                 # A null version has got the name of what is there now.
                 tally.messages[work.change] |= tally.messages[change]
-                places[work.key][work.source_key].append(work)
+                places[work.key][work.source_key].append(replace(work, above=above) if above else work)
         results = self._engine.parallel.map(
             lambda groups: self._run_place(list(groups.values()), configuration, deadline), places.values()
         )

@@ -5,9 +5,9 @@ what the ledger calls COMPLETED is not copied again.
 """
 
 import json
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from s3replicator.decisions.configuration import Configuration
 from s3replicator.decisions.events import parse_body
 from s3replicator.decisions.failures import Reason, ReplicationError, RetryableError
 from s3replicator.decisions.job import InvalidJob, Job, JobKind, parse_job
-from s3replicator.decisions.job_report import Task, TaskStatus, lines_of, tasks_of
+from s3replicator.decisions.job_report import Task, TaskStatus
 from s3replicator.decisions.ledger import LedgerKey, Status, source_name
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.decisions.rules import places
@@ -26,6 +26,7 @@ from s3replicator.ports import Configurations, JobStore, LeaseLost
 from s3replicator.usecases.batch import Batch, Message
 from s3replicator.usecases.by_hand import ByHand, Request
 from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.job_progress import BatchProgress
 from s3replicator.usecases.reconcile import KeyBusy, Reconciler, settled
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.work import Work
@@ -61,41 +62,6 @@ _STATUSES: Final = {
 _Version = tuple[str, ListedVersion]
 
 
-@dataclass(slots=True)
-class _Progress:
-    """What is known of a batch: the keys that are done, how often each has been tried, and their tasks. It is
-    kept as the document ``name``."""
-
-    store: JobStore
-    name: str
-    done: set[str] = field(default_factory=set)
-    tries: Counter[str] = field(default_factory=Counter)
-    tasks: dict[tuple[str, str, LedgerKey], Task] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, store: JobStore, name: str) -> "_Progress":
-        progress, body = cls(store, name), store.read(name)
-        if body is not None:
-            keys, _, lines = body.partition(b"\n")
-            told = json.loads(keys)
-            progress.done, progress.tries = set(told["done"]), Counter(told["tries"])
-            progress.add(tasks_of(lines))
-        return progress
-
-    def add(self, tasks: Iterable[Task]) -> None:
-        """What is told again of a version takes the place of what was told before."""
-        for task in tasks:
-            # Of one version there may be several findings.
-            self.tasks[task.key, f"{task.version} {task.finding}", task.place] = task
-
-    def of(self, key: str) -> Iterator[Task]:
-        return (task for task in self.tasks.values() if task.key == key)
-
-    def save(self) -> None:
-        keys = {"done": sorted(self.done), "tries": self.tries}
-        self.store.write(self.name, json.dumps(keys).encode() + b"\n" + lines_of(self.tasks.values()))
-
-
 @dataclass(frozen=True, slots=True)
 class JobBatch:
     """``batch`` replicates with the lane of the second function, which may settle a key itself."""
@@ -129,7 +95,7 @@ class JobBatch:
         lines = self._lines(name)
         if self.store.read(results) is not None:
             return {"done": True, "wait": 0}
-        progress = _Progress.read(self.store, kept)
+        progress = BatchProgress.read(self.store, kept)
         configuration = self.configurations.current()
         todo = [line for line in lines if line.key not in progress.done]
         for start in range(0, len(todo), _AT_ONCE):
@@ -139,7 +105,7 @@ class JobBatch:
             progress.save()
         if len(progress.done) < len(lines):
             return {"done": False, "wait": self.engine.timing.defer}
-        self.store.write(results, lines_of(progress.tasks.values()))
+        self.store.write(results, progress.results())
         return {"done": True, "wait": 0}
 
     def _job(self, job_id: str) -> Job:
@@ -161,11 +127,13 @@ class JobBatch:
         lines: Sequence[Line],
         configuration: Configuration,
         deadline: float,
-        progress: _Progress,
+        progress: BatchProgress,
     ) -> None:
         if job.kind is JobKind.BACKFILL and job.repair:
             plain = [line for line in lines if not line.restore]
-            recalled = self.engine.parallel.map(lambda line: self._recall(line, deadline), plain)
+            recalled = self.engine.parallel.map(
+                lambda line: line.key in progress.divided or self._recall(line, deadline), plain
+            )
             known = [line for line, is_done in zip(plain, recalled, strict=True) if is_done]
             self._backfill(job, known, configuration, deadline, progress)
             lines = [line for line in lines if line.restore]
@@ -190,7 +158,7 @@ class JobBatch:
         lines: Sequence[Line],
         configuration: Configuration,
         deadline: float,
-        progress: _Progress,
+        progress: BatchProgress,
     ) -> None:
         """As if their events had come, in the order of the versions; so many at a time that there is room for
         what is read of them."""
@@ -198,7 +166,8 @@ class JobBatch:
         unfinished: set[str] = set()
         for line in lines:
             try:
-                todo += self._todo(job, line, configuration, deadline, progress)
+                if line.key not in progress.divided:
+                    todo += self._todo(job, line, configuration, deadline, progress)
             except RetryableError as failure:
                 if failure.reason is not Reason.BUSY:
                     raise
@@ -211,47 +180,87 @@ class JobBatch:
             if todo:
                 progress.save()
         unfinished |= {key for key, _ in todo}
+        for line in lines:
+            divided = line.key in progress.divided
+            if divided and not self._in_portions(job, line.key, configuration, deadline, progress):
+                unfinished.add(line.key)
         progress.tries.update(line.key for line in lines)
         progress.done |= {line.key for line in lines} - unfinished
 
+    def _in_portions(
+        self, job: Job, key: str, configuration: Configuration, deadline: float, progress: BatchProgress
+    ) -> bool:
+        """Whether the key is done. A portion is not begun if the one before took longer than is left: cut off
+        within a second of many versions, it would have the next call read all rows for those."""
+        took = 0.0
+        while not progress.divided[key].ended:
+            begun = self.engine.clock.now()
+            if not self._has_time(deadline - took):
+                return False
+            portion = progress.portion(key)
+            left = self._untold(key, portion.versions, configuration, progress)
+            if self._bring(job, [(key, version) for version in left], deadline, progress, portion.above):
+                progress.save()
+                return False
+            progress.portion_done(key)
+            took = self.engine.clock.now() - begun
+        return True
+
     def _bring(
-        self, job: Job, versions: Sequence[_Version], deadline: float, progress: _Progress
+        self,
+        job: Job,
+        versions: Sequence[_Version],
+        deadline: float,
+        progress: BatchProgress,
+        above: str | None = None,
     ) -> set[str]:
-        """The keys that are not done with these versions. An event does not open what was called gone; who
-        lists the key does, and then they are told of once more."""
+        """The keys that are not done with these versions; ``above`` as of ``Batch.process``. An event does
+        not open what was called gone; who lists the key does, and then they are told of once more."""
         messages = {f"{n}": Message(f"{n}", self._letter(*one)) for n, one in enumerate(versions)}
         keys = {f"{n}": key for n, (key, _) in enumerate(versions)}
-        result = self.batch.process([*messages.values()], deadline, job.asks)
+        result = self.batch.process([*messages.values()], deadline, job.asks, above)
         progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
         unfinished = {keys[message] for message in result.returned}
         closed = {outcome.key for outcome in result.outcomes if outcome.reason == Status.TOMBSTONE}
         opened = {key for key in closed if key and self.by_hand.recall(self.source_bucket, key, deadline)}
         if opened:
             again = [message for number, message in messages.items() if keys[number] in opened]
-            result = self.batch.process(again, deadline, job.asks)
+            result = self.batch.process(again, deadline, job.asks, above)
             progress.add(_task(outcome) for outcome in result.outcomes if outcome.result in _STATUSES)
             unfinished |= {keys[message] for message in result.returned}
         return unfinished | {key for key in closed - opened if key}
 
     def _todo(
-        self, job: Job, line: Line, configuration: Configuration, deadline: float, progress: _Progress
+        self, job: Job, line: Line, configuration: Configuration, deadline: float, progress: BatchProgress
     ) -> Iterable[_Version]:
-        """A key of many versions takes several calls: what became of some has been told already."""
+        """What became of some may have been told already. A key of many versions is divided, for several
+        calls: nothing is left to be done at once."""
         versions, missing = self._versions(job, line, configuration, deadline)
         progress.add(missing)
-        if not progress.tries[line.key]:
-            return [(line.key, version) for version in versions]
+        begun = progress.tries[line.key] > 0
+        left = self._untold(line.key, versions, configuration, progress) if begun else versions
+        if len(left) > MOST_VERSIONS:
+            progress.divide(line.key, left, MOST_VERSIONS)
+            return []
+        return [(line.key, version) for version in left]
+
+    def _untold(
+        self,
+        key: str,
+        versions: Sequence[ListedVersion],
+        configuration: Configuration,
+        progress: BatchProgress,
+    ) -> Sequence[ListedVersion]:
         told: dict[str | None, set[LedgerKey]] = defaultdict(set)
-        for task in progress.of(line.key):
+        for task in progress.of(key):
             if task.status is not TaskStatus.PENDING:
                 told[task.version].add(task.place)
-        all_places = places(configuration, line.key).keys()
-        left = (version for version in versions if not all_places <= told[version.version_id])
-        return [(line.key, version) for version in left]
+        all_places = places(configuration, key).keys()
+        return [version for version in versions if not all_places <= told[version.version_id]]
 
     def _versions(
         self, job: Job, line: Line, configuration: Configuration, deadline: float
-    ) -> tuple[Iterable[ListedVersion], list[Task]]:
+    ) -> tuple[Sequence[ListedVersion], list[Task]]:
         """What is to be done of a key, and what is named that the source does not list."""
         if line.versions is not None:
             return line.versions, []
@@ -280,7 +289,7 @@ class JobBatch:
     # -- keys to be settled
 
     def _one(
-        self, job: Job, line: Line, configuration: Configuration, deadline: float, progress: _Progress
+        self, job: Job, line: Line, configuration: Configuration, deadline: float, progress: BatchProgress
     ) -> tuple[list[Task], bool]:
         """What is known of the key, and whether that is all."""
         tasks: list[Task] = []

@@ -6,11 +6,10 @@ intent before, and accounted for after.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import inf
-from operator import itemgetter
 from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
@@ -45,6 +44,7 @@ from s3replicator.decisions.versions import Kind, ListedVersion, Published, Sour
 from s3replicator.ports import Conflict, DestinationBucket, Granted, LeaseAnswer
 from s3replicator.usecases.absence import judged
 from s3replicator.usecases.engine import Engine
+from s3replicator.usecases.source_list import SourceList
 from s3replicator.usecases.uploads import abort_upload
 from s3replicator.usecases.work import Work
 
@@ -80,8 +80,9 @@ class LeasedKey:
         *,
         announced: Intent | None,
         deadline: float = inf,
+        above: str | None = None,
     ) -> None:
-        """``deadline`` is when its worker's time is up."""
+        """``deadline`` is when its worker's time is up; ``above`` as of a ``Work``."""
         if not head.is_of(source):
             raise NotOurs(f"{key} belongs to {head.source}, not to {source}")
         self._engine = engine
@@ -95,11 +96,14 @@ class LeasedKey:
         self._fetched_all = False
         #: Versions whose conflicts are over as soon as the ledger says what has become of them.
         self._let_in: set[str] = set()
-        #: What orders the live replicas, by the seconds of their versions, once they have been read.
-        self._seconds: dict[int, dict[str, OrderFacts]] | None = None
-        #: What the source has listed, by version id, newest first; all of it, or its beginning.
-        self._listed: dict[str, tuple[int, ListedVersion]] = {}
-        self._listed_all = False
+        #: What orders the live replicas whose rows have spilled, by the seconds of their versions: those that
+        #: have under this lease; and the others, once they have been read.
+        self._seconds: dict[int, dict[str, OrderFacts]] = defaultdict(dict)
+        self._seconds_read = False
+        #: No row of a later second had spilled before.
+        self._known_since = head.top[1].second if head.top else inf if head.spilled else -inf
+        self._above = above
+        self._source_list = self._nothing_listed()
 
     def check(self, work: Work) -> None:
         """Raises ``NotOurs``: one head never holds the rows of two source keys."""
@@ -203,7 +207,7 @@ class LeasedKey:
             return row.final or not isinstance(work.failure, PassedOver)
         if not work.gains_tags or work.failure is not None:
             return False
-        newest = next(iter(self._as_listed({work.version_id})), None)
+        newest = next(iter(self._source_list.with_newest({work.version_id})), None)
         return newest is not None and newest.version_id == work.version_id
 
     def place(self, work: Work) -> Place:
@@ -224,17 +228,21 @@ class LeasedKey:
 
     def _rivals(self, order: OrderFacts) -> dict[str, OrderFacts]:
         """The live replicas, without those of earlier seconds than the version and ``top`` are of."""
-        if self._seconds is None:
-            self.head = self.head.with_top_of(self.rows())
-            self._seconds = defaultdict(dict)
-            for vid, row in self.rows().items():
-                self._note(vid, row)
+        is_known = self.head.top is not None and self._known_since < order.second
+        if not (self._seconds_read or is_known):
+            self._read_seconds()
         if self.head.top is not None and order.second < self.head.top[1].second:
             return {vid: row.order for vid, row in self.rows().items() if row.live}
         return {**self._seconds[order.second], **self.head.live()}
 
+    def _read_seconds(self) -> None:
+        self.head = self.head.with_top_of(self.rows())
+        for vid, row in self.rows().items():
+            self._note(vid, row)
+        self._seconds_read = True
+
     def _note(self, version_id: str, row: Row) -> None:
-        if self._seconds is not None and row.live:
+        if row.live:
             self._seconds[row.order.second][version_id] = row.order
 
     def _place_among(self, work: Work, live: dict[str, OrderFacts]) -> Place:
@@ -242,18 +250,16 @@ class LeasedKey:
         place = place_by_sequencer(work.order, live)
         if place is not Place.UNKNOWN:
             return place
-        return place_by_list(work.version_id, work.order, live, self._as_listed({work.version_id, *live}))
+        listed = self._source_list.among({work.version_id, *live})
+        return place_by_list(work.version_id, work.order, live, listed)
 
-    def _as_listed(self, ids: set[str]) -> Sequence[ListedVersion]:
-        """The source's newest version and those of ``ids``, in the order of its list."""
-        if not (self._listed_all or ids <= self._listed.keys()):
-            ref = source_ref(self.head.source, "")
-            listed = self._engine.source.versions(ref.bucket, ref.key, self.in_time, ids)
-            self._listed = {one.version_id: (place, one) for place, one in enumerate(listed)}
-            self._listed_all = not ids <= self._listed.keys()
-        newest = next(iter(self._listed), None)
-        found = (self._listed[vid] for vid in {newest, *ids} if vid in self._listed)
-        return [listed for _, listed in sorted(found, key=itemgetter(0))]
+    def _nothing_listed(self) -> SourceList:
+        ref = source_ref(self.head.source, "")
+
+        def listed(above: str | None, ids: Collection[str]) -> Sequence[ListedVersion]:
+            return self._engine.source.versions(ref.bucket, ref.key, self.in_time, ids, above)
+
+        return SourceList(listed, self._above)
 
     def sides(self) -> Sides:
         """What both sides list now. Raises ``RetryableError`` if there is no time for it."""
@@ -267,9 +273,9 @@ class LeasedKey:
         if not isinstance(failure, SourceGone):
             return failure
         if failure is not work.failure:
-            self._listed, self._listed_all = {}, False
+            self._source_list = self._nothing_listed()
         try:
-            return judged(self._as_listed({work.version_id}), work.version_id, failure)
+            return judged(self._source_list.with_newest({work.version_id}), work.version_id, failure)
         except ReplicationError as unread:
             return unread
 
@@ -560,6 +566,7 @@ def take_lease(
         deadline,
         version_id=work.version_id if creates else None,
         intent=intent,
+        above=work.above,
     )
 
 
@@ -571,9 +578,10 @@ def lease_key(
     *,
     version_id: str | None = None,
     intent: Intent | None = None,
+    above: str | None = None,
 ) -> tuple[LeaseAnswer, LeasedKey | None]:
     """Ask for the lease of a key; with a ``version_id``, unless that version is settled. A place that another
-    source key has, and nothing of it is left there, is taken over."""
+    source key has, and nothing of it is left there, is taken over. ``above`` as of a ``Work``."""
     lease = Lease(engine.dice.token(), deadline + engine.timing.grace)
     now = engine.clock.now()
     answer = engine.ledger.lease(key, source, version_id, lease=lease, intent=intent, now=now)
@@ -583,7 +591,9 @@ def lease_key(
     if not isinstance(answer, Granted):
         return answer, None
     head = answer.head
-    leased = LeasedKey(engine, key, source, lease.token, head, announced=intent, deadline=deadline)
+    leased = LeasedKey(
+        engine, key, source, lease.token, head, announced=intent, deadline=deadline, above=above
+    )
     if taken_over:
         leased.let_in()
     return answer, leased

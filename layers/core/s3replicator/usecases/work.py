@@ -30,6 +30,8 @@ class Work:
     """``source`` is what was read of the source version, ``failure`` why it could not be read.
 
     ``again`` is the row whose replica is copied again, from the replica itself: the source version is gone.
+    ``above`` is a version that the source has listed above this one, and above those it comes with: there
+    its list may be begun.
     """
 
     change: Change
@@ -38,6 +40,7 @@ class Work:
     source: SourceVersion | None = None
     failure: ReplicationError | None = None
     again: Row | None = None
+    above: str | None = None
 
     @property
     def version_id(self) -> str:
