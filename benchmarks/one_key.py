@@ -3,7 +3,8 @@
 Run it: ``python -m benchmarks.one_key``. The use cases are the real ones, on S3 and a ledger in memory; what
 is read is decoded as in the adapters, so that it takes the room that it takes there. The functions' own
 clock counts what requests take (``LATENCY``) and what is computed, ``SLOWER`` times: a function of 512 MB has
-about 0.3 of a processor. Memory is what a call allocates at most, measured in a run of its own.
+about 0.3 of a processor. Memory is what a call allocates at most, measured in a run of its own. It exits
+with 1 if a promise is not kept.
 """
 
 import argparse
@@ -19,19 +20,23 @@ from typing import Any, Final
 from s3replicator.adapters.ledger_items import read_row, row_item
 from s3replicator.decisions.backoff import RetryPolicy
 from s3replicator.decisions.configuration import Configuration, Destination, Filter, Rule
+from s3replicator.decisions.job_report import Task, TaskStatus, lines_of
 from s3replicator.decisions.ledger import Head, Lease, LedgerKey, OrderFacts, Row, Status
+from s3replicator.decisions.plan import SINGLE_COPY_LIMIT
 from s3replicator.decisions.replica import ReplicaRequest
 from s3replicator.decisions.selection import Line
 from s3replicator.decisions.stamp import Stamp
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceVersion, VersionRef
-from s3replicator.ports import InTime, unhurried
+from s3replicator.ports import InTime, OpenUpload, Page, Position, unhurried
 from s3replicator.usecases import lanes
 from s3replicator.usecases.batch import Batch, BatchResult, Message
 from s3replicator.usecases.by_hand import ByHand, Request
 from s3replicator.usecases.engine import Engine, Timing
 from s3replicator.usecases.job_batch import JobBatch
+from s3replicator.usecases.job_finish import JobFinish
 from s3replicator.usecases.lanes import Lane
 from s3replicator.usecases.reconcile import Reconciler
+from s3replicator.usecases.survey import Survey
 from tests.unit.protocol.memory_bucket import Contents, MemoryBucket, Truth, Version
 from tests.unit.protocol.memory_ledger import MemoryLedger
 from tests.unit.protocol.memory_queues import MemoryQueues, Queue
@@ -48,7 +53,13 @@ PLACE: Final = LedgerKey(REPLICA, KEY)
 WRITER: Final = "AWS:AROAEXAMPLEROLE:worker"
 
 #: Seconds a function may run, by its name in template.yaml.
-LIMITS: Final = {"replicate": 60.0, "retry": 300.0, "backfill": 900.0}
+LIMITS: Final = {
+    "replicate": 60.0,
+    "replicate-large": 900.0,
+    "retry": 300.0,
+    "backfill": 900.0,
+    "survey": 900.0,
+}
 #: Kept for a function's answer, as in its invocation.
 RESERVE: Final = 2.0
 
@@ -210,6 +221,27 @@ class MeteredDestination(MemoryDestination):
         return self._meter.fresh(super().versions(key, self._meter.paged(in_time), until))
 
 
+class MeteredLister:
+    """A bucket that has this key only."""
+
+    def __init__(self, bucket: MemoryBucket, meter: Meter) -> None:
+        self._bucket = bucket
+        self._meter = meter
+
+    def page(self, prefix: str, after: Position | None, most: int = 1000) -> Page:
+        assert KEY.startswith(prefix)
+        self._meter.page()
+        if after is not None and after.version_id is None:
+            return Page([], None)
+        pages = self._bucket.pages(KEY, after.version_id if after else None, most)
+        page = [(KEY, one) for one in self._meter.fresh(next(pages, []))]
+        return Page(page, Position(KEY, page[-1][1].version_id) if next(pages, None) else None)
+
+    def uploads(self, prefix: str) -> Iterable[OpenUpload]:
+        assert KEY.startswith(prefix)
+        return ()
+
+
 class Rules:
     def current(self) -> Configuration:
         rule = Rule("rule", 1, True, Filter(), True, Destination(REPLICA), version_deletes=10**9)
@@ -231,8 +263,8 @@ class World:
         self.queues = MemoryQueues()
         self.store = Store()
         self._number = 0
-        #: Calls of a job, and the longest of them in seconds.
-        self.calls, self.longest = 0, 0.0
+        #: Calls of a job; the longest of them in seconds, and what the greediest allocates, in bytes.
+        self.calls, self.longest, self.peak = 0, 0.0, 0
 
     # -- how it comes about
 
@@ -295,6 +327,12 @@ class World:
         messages = [Message(letter.id, letter.body) for letter in letters_]
         return self._batch(lanes.retry, 60).process(messages, self.deadline("retry"))
 
+    def large(self) -> BatchResult:
+        """What waits for the lane of large objects."""
+        letters_ = self.queues.waiting(Queue.LARGE)
+        messages = [Message(letter.id, letter.body) for letter in letters_]
+        return self._batch(lanes.replicate_large, 60).process(messages, self.deadline("replicate-large"))
+
     def settle(self) -> None:
         report = self.by_hand().settle(Request(SOURCE, KEY, compare=False), self.deadline("retry"))
         assert not report.busy, report
@@ -305,14 +343,47 @@ class World:
     def backfill(self) -> None:
         self._until_done("backfill")
 
+    def survey(self) -> None:
+        survey = Survey(
+            source=MeteredLister(self.source, self.meter),
+            destinations={REPLICA: MeteredLister(self.replica, self.meter)},
+            ledger=self.ledger,
+            configurations=Rules(),
+            store=self.store,
+            clock=self.clock,
+            parallel=OneByOne(),
+            workers=1,
+            source_bucket=SOURCE,
+        )
+        self._call(
+            lambda: bool(survey.run("backfill", {"Kind": "backfill"}, self.deadline("survey"))["done"])
+        )
+
+    def report(self) -> None:
+        finish = JobFinish(
+            ledger=self.ledger,
+            store=self.store,
+            clock=self.clock,
+            parallel=OneByOne(),
+            source_bucket=SOURCE,
+            control_bucket="control-bucket",
+            report_drift=lambda _bucket, _findings: None,
+        )
+        self._call(lambda: bool(finish.run("backfill", 0)["done"]))
+
     def _until_done(self, kind: str) -> None:
         """A call that has had its time goes on in the next one."""
-        done = False
-        while not done:
-            begun = self.clock.now()
-            done = self.call(kind)
-            self.longest = max(self.longest, self.clock.now() - begun)
-            self.calls += 1
+        while not self._call(lambda: self.call(kind)):
+            pass
+
+    def _call(self, act: Callable[[], bool]) -> bool:
+        begun, before = self.clock.now(), tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        done = act()
+        self.peak = max(self.peak, tracemalloc.get_traced_memory()[1] - before)
+        self.longest = max(self.longest, self.clock.now() - begun)
+        self.calls += 1
+        return done
 
     def call(self, kind: str) -> bool:
         """One call of a job; whether it has come to the end."""
@@ -440,14 +511,34 @@ def late(below: int) -> Callable[[World, int], Step]:
     return prepare
 
 
-def new(world: World, size: int) -> Step:
+def new(act: Step, interval: float = 60) -> Callable[[World, int], Step]:
     """Nothing has been replicated yet."""
-    world.write(size, DAWN - 60 * size, 60)
-    return World.backfill
+
+    def prepare(world: World, size: int) -> Step:
+        world.write(size, DAWN - interval * size, interval)
+        return act
+
+    return prepare
 
 
 def one_more(world: World) -> None:
     world.events(world.write(1, DAWN, 0))
+
+
+def one_large(world: World) -> None:
+    """In parts; the bytes take their time, which is not counted."""
+    contents = Contents(body="large", size=3 * SINGLE_COPY_LIMIT)
+    world.events([world.source.add(KEY, contents, moment=world.clock.now())])
+    world.large()
+
+
+def replicated(world: World, size: int) -> Step:
+    """By a job, whose report is to be made."""
+    versions = world.write(size, DAWN - 60 * size, 60)
+    tasks = [Task(KEY, one.name, REPLICA, TaskStatus.SUCCEEDED, replica=one.name) for one in versions]
+    world.store.write("jobs/backfill/job.json", json.dumps({"Kind": "backfill"}).encode())
+    world.store.write("jobs/backfill/results/1-1-000000.jsonl", lines_of(tasks))
+    return World.report
 
 
 BURST: Final = 800
@@ -462,7 +553,11 @@ CASES: Final = (
     Case("50 a second: 800 events", "replicate", burst, BURST),
     Case("late: below 10", "retry", late(10)),
     Case("late: below all", "retry", late(10**9)),
-    Case("new: backfill", "backfill", new),
+    Case("new: survey", "survey", new(World.survey)),
+    Case("new: backfill", "backfill", new(World.backfill)),
+    Case("new, 50 a second", "backfill", new(World.backfill, 1 / 50)),
+    Case("new: report", "survey", replicated),
+    Case("large: an event", "replicate-large", listed(one_large), 1),
 )
 
 
@@ -491,7 +586,7 @@ def measure(case: Case, size: int, *, memory: bool) -> Figures:
         again, act = _prepared(case, size)
         tracemalloc.start()
         act(again)
-        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        peak = (again.peak or tracemalloc.get_traced_memory()[1]) / 2**20
         tracemalloc.stop()
     return Figures(computed, call, max(1, world.calls), world.meter.counts, peak)
 

@@ -7,13 +7,14 @@ import pytest
 from moto import mock_aws
 
 from s3replicator.decisions import plan
+from tests.functional.moto_many import of_many_versions
 from tests.functional.moto_urls import found_once
 from tests.functional.world import World
 
 
 @pytest.fixture(autouse=True, scope="session")
 def services_are_found_once() -> Iterator[None]:
-    with found_once():
+    with found_once(), of_many_versions():
         yield
 
 

@@ -17,6 +17,7 @@ DECISIONS: Final = (
 )
 RULES: Final = ("tests/unit/test_protocol_rules.py",)
 MANY: Final = ("tests/unit/test_one_key.py",)
+LONG_KEYS: Final = ("tests/unit/test_long_keys.py",)
 LONGER_RUN: Final = ("tests/mutants/longer_run.py",)
 #: What runs the use cases in memory.
 IN_MEMORY: Final = (*RULES, *LONGER_RUN)
@@ -1370,7 +1371,9 @@ MUTANTS: Final = (
     _mutant(
         "place-looked-for-out-of-time",
         "whoever has no time to look for a version's place leaves it to the second function",
-        Edit("usecases/leased_key.py", "ref.key, self.in_time, ids)", "ref.key, until=ids)"),
+        Edit(
+            "usecases/leased_key.py", "ref.key, self.in_time, ids, above)", "ref.key, until=ids, above=above)"
+        ),
         tests=MANY,
     ),
     _mutant(
@@ -1422,8 +1425,91 @@ MUTANTS: Final = (
     _mutant(
         "portion-passed-over",
         "nothing newer is copied while an older version has to come again",
-        Edit("usecases/job_batch.py", "in window if one[0] not in unfinished]", "in window]"),
+        Edit(
+            "usecases/job_batch.py",
+            "for version in left], deadline, progress, portion.above):",
+            "for version in left], deadline, progress, portion.above) and False:",
+        ),
         tests=MANY,
+    ),
+    _mutant(
+        "window-taken-for-the-list",
+        "what is not found below a version is looked for in the whole list",
+        Edit(
+            "usecases/source_list.py",
+            "return self._window.keys() >= set(ids)",
+            "return bool(self._window)",
+        ),
+        tests=LONG_KEYS,
+    ),
+    _mutant(
+        "window-that-must-begin",
+        "a list that cannot begin below a version is read from its beginning",
+        Edit("usecases/source_list.py", "suppress(TerminalError)", "suppress()"),
+        tests=LONG_KEYS,
+    ),
+    _mutant(
+        "newest-of-a-window",
+        "who asks for the newest version is told the newest of all",
+        Edit(
+            "usecases/source_list.py",
+            "newest = next(iter(self._top), None)",
+            "newest = next(iter(self._window or self._top), None)",
+        ),
+        tests=LONG_KEYS,
+    ),
+    _mutant(
+        "second-known-too-early",
+        "rows of a second that has begun before this lease are read",
+        Edit(
+            "usecases/leased_key.py", "self._known_since < order.second", "self._known_since <= order.second"
+        ),
+        tests=("tests/unit/test_placing.py",),
+    ),
+    _mutant(
+        "portion-within-a-second",
+        "a portion ends with a second",
+        Edit(
+            "decisions/selection.py",
+            "end < min(begin + most + most // 2, len(versions)) and (",
+            "False and (",
+        ),
+        tests=LONG_KEYS,
+    ),
+    _mutant(
+        "portion-begun-in-vain",
+        "a portion that cannot be ended in time is not begun",
+        Edit("usecases/job_batch.py", "self._has_time(deadline - took)", "self._has_time(deadline)"),
+        tests=LONG_KEYS,
+    ),
+    _mutant(
+        "portion-done-before-it-is-told",
+        "a portion is done when its tasks are kept",
+        Edit(
+            "usecases/job_progress.py",
+            '        self.store.write(self._beside("tasks", one.number, one.done), lines_of(done.values()))\n'
+            "        self._tasks = {which: task for which, task in self._tasks.items() if which not in done}\n"
+            "        self.divided[key] = replace(one, done=one.done + 1)\n"
+            "        self.save()\n",
+            "        self._tasks = {which: task for which, task in self._tasks.items() if which not in done}\n"
+            "        self.divided[key] = replace(one, done=one.done + 1)\n"
+            "        self.save()\n"
+            '        self.store.write(self._beside("tasks", one.number, one.done), lines_of(done.values()))\n',
+        ),
+        tests=LONG_KEYS,
+    ),
+    _mutant(
+        "divided-before-it-is-written",
+        "a key is divided when its portions are kept",
+        Edit(
+            "usecases/job_progress.py",
+            "        number, count = len(self.divided), 0\n",
+            "        number, count = len(self.divided), 0\n"
+            "        self.divided[key] = Divided(number, sum(1 for _ in portions(versions, most)))\n"
+            "        self.save()\n"
+            "        del self.divided[key]\n",
+        ),
+        tests=LONG_KEYS,
     ),
     _mutant(
         "half-recognised",

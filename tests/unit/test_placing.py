@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,14 +60,20 @@ def row_of(order: OrderFacts, *, live: bool) -> Row:
     return Row(Kind.OBJECT, Status.COMPLETED, order, replica="replica" if live else None)
 
 
-def leased_with(known: list[tuple[str, Row]], listed: list[ListedVersion]) -> LeasedKey:
-    """Rows that came one after the other, and have spilled as they do."""
+def leased_with(known: list[tuple[str, Row]], listed: list[ListedVersion], under_this: int = 0) -> LeasedKey:
+    """Rows that came one after the other, and have spilled as they do: so many of them ``under_this`` lease,
+    the others under one before."""
     engine: Any = _Engine(listed)
     head = Head("source/key", lease=Lease("token", 1.0))
     leased = LeasedKey(engine, KEY, "source/key", "token", head, announced=None)
-    for vid, row in known:
+    before = len(known) - under_this
+    for number, (vid, row) in enumerate(known):
+        if number == before:
+            leased = LeasedKey(engine, KEY, "source/key", "token", leased.head, announced=None)
         leased.set_row(vid, row)
         leased.write()
+    if under_this:
+        return leased
     return LeasedKey(engine, KEY, "source/key", "token", leased.head, announced=None)
 
 
@@ -81,7 +88,7 @@ def test_few_rows_tell_what_all_of_them_do(
     there = {name for name in names if data.draw(st.integers(0, 3)) > 0} | {asked}
     listed = [ListedVersion(name, Kind.OBJECT, facts[name].last_modified) for name in reversed(names)]
     listed = [one for one in listed if one.version_id in there]
-    leased = leased_with(known, listed)
+    leased = leased_with(known, listed, data.draw(st.integers(0, len(known))))
     work: Any = _Work(asked, facts[asked])
 
     live = {name: row.order for name, row in known if row.live}
@@ -110,6 +117,30 @@ def test_what_no_sequencer_ranks_is_not_passed_over_within_a_second() -> None:
     assert set(leased.head.rows) == {"d", "e"}
     work: Any = _Work("c", facts["c"])
     assert leased.place(work) is Place.LATE
+
+
+@pytest.mark.parametrize("under_this", [0, 1, 2])
+def test_what_spilled_within_a_second_before_this_lease_is_not_passed_over(under_this: int) -> None:
+    """``a``, the newest of all, was written by who held the key before; nothing but the list orders them."""
+    facts = OrderFacts(None, 1.0)
+    listed = [ListedVersion(name, Kind.OBJECT, 1.0) for name in "aedcb"]
+    known = [(name, row_of(facts, live=True)) for name in "abcd"]
+    leased = leased_with(known, listed, under_this)
+    assert "a" not in leased.head.live()
+    work: Any = _Work("e", facts)
+    assert leased.place(work) is Place.LATE
+
+
+def test_of_a_second_that_began_under_this_lease_nothing_is_read() -> None:
+    earlier = [(f"e{n}", row_of(OrderFacts(None, 1.0), live=True)) for n in range(10)]
+    later = [(f"l{n}", row_of(OrderFacts(None, 2.0), live=True)) for n in range(10)]
+    names = ["new", *(name for name, _ in reversed([*earlier, *later]))]
+    listed = [ListedVersion(name, Kind.OBJECT, 1.0 + (name[0] != "e")) for name in names]
+    leased = leased_with([*earlier, *later], listed, len(later))
+    work: Any = _Work("new", OrderFacts(None, 2.0))
+    assert leased.place(work) is Place.NEWEST
+    engine: Any = leased._engine
+    assert engine.ledger.read == 0
 
 
 def test_what_ranks_within_a_second_is_not_read_again() -> None:

@@ -172,7 +172,9 @@ class Batch:
                     continue
                 # A null version has got the name of what is there now.
                 tally.messages[work.change] |= tally.messages[change]
-                places[work.key][work.source_key].append(replace(work, above=above) if above else work)
+                if above is not None:
+                    work = replace(work, above=above)  # noqa: PLW2901
+                places[work.key][work.source_key].append(work)
         results = self._engine.parallel.map(
             lambda groups: self._run_place(list(groups.values()), configuration, deadline), places.values()
         )

@@ -6,7 +6,7 @@ what the ledger calls COMPLETED is not copied again.
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -162,24 +162,24 @@ class JobBatch:
     ) -> None:
         """As if their events had come, in the order of the versions; so many at a time that there is room for
         what is read of them."""
-        todo: deque[_Version] = deque()
+        todo: deque[Sequence[_Version]] = deque()
         unfinished: set[str] = set()
         for line in lines:
             try:
                 if line.key not in progress.divided:
-                    todo += self._todo(job, line, configuration, deadline, progress)
+                    todo.append(self._todo(job, line, configuration, deadline, progress))
             except RetryableError as failure:
                 if failure.reason is not Reason.BUSY:
                     raise
                 unfinished.add(line.key)
         while todo and self._has_time(deadline):
-            window = [todo.popleft() for _ in range(min(MOST_VERSIONS, len(todo)))]
-            # What is newer than one that comes again has to wait for it.
-            window = [one for one in window if one[0] not in unfinished]
+            window = [*todo.popleft()]
+            while todo and len(window) + len(todo[0]) <= MOST_VERSIONS:
+                window += todo.popleft()
             unfinished |= self._bring(job, window, deadline, progress)
             if todo:
                 progress.save()
-        unfinished |= {key for key, _ in todo}
+        unfinished |= {key for versions in todo for key, _ in versions}
         for line in lines:
             divided = line.key in progress.divided
             if divided and not self._in_portions(job, line.key, configuration, deadline, progress):
@@ -200,6 +200,7 @@ class JobBatch:
             portion = progress.portion(key)
             left = self._untold(key, portion.versions, configuration, progress)
             if self._bring(job, [(key, version) for version in left], deadline, progress, portion.above):
+                # What is newer than one that comes again has to wait for it.
                 progress.save()
                 return False
             progress.portion_done(key)
@@ -232,7 +233,7 @@ class JobBatch:
 
     def _todo(
         self, job: Job, line: Line, configuration: Configuration, deadline: float, progress: BatchProgress
-    ) -> Iterable[_Version]:
+    ) -> Sequence[_Version]:
         """What became of some may have been told already. A key of many versions is divided, for several
         calls: nothing is left to be done at once."""
         versions, missing = self._versions(job, line, configuration, deadline)
