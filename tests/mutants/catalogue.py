@@ -1487,14 +1487,12 @@ MUTANTS: Final = (
         "a portion is done when its tasks are kept",
         Edit(
             "usecases/job_progress.py",
-            '        self.store.write(self._beside("tasks", one.number, one.done), lines_of(done.values()))\n'
-            "        self._tasks = {which: task for which, task in self._tasks.items() if which not in done}\n"
+            '        self.store.write(self._beside("tasks",',
             "        self.divided[key] = replace(one, done=one.done + 1)\n"
-            "        self.save()\n",
-            "        self._tasks = {which: task for which, task in self._tasks.items() if which not in done}\n"
-            "        self.divided[key] = replace(one, done=one.done + 1)\n"
+            "        self._tasks, kept = {}, self._tasks\n"
             "        self.save()\n"
-            '        self.store.write(self._beside("tasks", one.number, one.done), lines_of(done.values()))\n',
+            "        self._tasks = kept\n"
+            '        self.store.write(self._beside("tasks",',
         ),
         tests=LONG_KEYS,
     ),

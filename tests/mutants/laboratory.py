@@ -17,7 +17,7 @@ from tests.mutants.catalogue import PACKAGE, Edit
 ROOT: Final = Path(__file__).parents[2]
 
 #: What the tests need beside the package.
-_NEEDED: Final = ("pyproject.toml", "events", "functions", "tests")
+_NEEDED: Final = ("pyproject.toml", "benchmarks", "events", "functions", "tests")
 
 #: pytest's exit codes.
 _PASSED, _FAILED = 0, 1

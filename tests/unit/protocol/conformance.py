@@ -226,6 +226,21 @@ def a_list_is_of_one_key(stage: Stage) -> None:
 
 
 @_case
+def a_list_can_begin_below_a_version(stage: Stage) -> None:
+    oldest, below, marked = stage.put("1"), stage.put("2"), stage.put("3")
+    stage.put("4")
+    listed = stage.source.versions(stage.user.name, stage.key, above=marked)
+    assert [one.version_id for one in listed] == [below, oldest]
+
+
+@_case
+def a_list_that_begins_below_a_version_ends_with_the_key(stage: Stage) -> None:
+    oldest = stage.put()
+    stage.user.put(f"{stage.key}-too", "body")
+    assert list(stage.source.versions(stage.user.name, stage.key, above=oldest)) == []
+
+
+@_case
 def times_are_whole_seconds(stage: Stage) -> None:
     version_id, marker = stage.put(), stage.user.mark(stage.key)
     times = [one.last_modified for one in stage.source.versions(stage.user.name, stage.key)]
