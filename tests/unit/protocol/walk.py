@@ -199,8 +199,7 @@ def _terms(chance: random.Random, features: Sequence[Feature]) -> Terms:
     # A breaker that lets one delete an hour through would hold up many versions for days.
     few = alone and Feature.BURST not in features
     return Terms(
-        # Nothing tells whose a delete marker is: among stacks that do not know each other it would go round.
-        markers=chance.random() < 0.8 and (alone or declared or topology.fails_over),
+        markers=chance.random() < 0.8 and not Terms(topology=topology, declared=declared).circling,
         most_deletes=chance.choice([None, None, 1000, 1] if few else [None, None, 1000]),
         late=chance.choice(list(LateVersions)),
         order=chance.choice(list(UploadOrder)),

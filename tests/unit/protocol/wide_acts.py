@@ -213,7 +213,7 @@ class WideActs(Acts):
             case "late":
                 self.world.reconfigure(late=LateVersions.SKIP if on else LateVersions.REPLAY)
             case "markers":
-                self.world.reconfigure(markers=on)
+                self.world.reconfigure(markers=on and not self.world.terms.circling)
             case "deletes":
                 self.world.reconfigure(most_deletes=1000 if on else None)
 

@@ -119,6 +119,12 @@ class Terms:
     #: Whether stacks know each other as peers.
     declared: bool = False
 
+    @property
+    def circling(self) -> bool:
+        """Whether delete markers could go round: nothing tells whose one is where stacks do not know each
+        other."""
+        return not (self.topology is Topology.ONE or self.topology.fails_over or self.declared)
+
     def configuration(self, replica: str = REPLICA) -> Configuration:
         rule = Rule(
             "rule",
