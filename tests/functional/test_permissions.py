@@ -394,7 +394,7 @@ def asked() -> dict[str, set[Grant]]:
     """What each function has asked for, over all paths."""
     calls: dict[str, list[ApiCall]] = defaultdict(list)
     runs: list[Callable[[World], object]] = [path.run for path in PATHS.values()]
-    runs += [partial(discard_an_upload, function=name) for name in ("replicate_large", "retry")]
+    runs += [partial(discard_an_upload, function=name) for name in ROLES]
     runs += [partial(take_the_fast_path_elsewhere, function=name) for name in ROLES]
     runs += [partial(follow_changes, function=name) for name in ROLES]
     for replay in (replay_below_what_is_gone, replay_encrypted):

@@ -630,6 +630,23 @@ def test_whatever_fails_the_report_agrees_with_the_bucket(
     assert reconcile(world, "third", Deep=True, RestoreLost=True).writes() == []
 
 
+@pytest.mark.parametrize("skipped", range(8))
+def test_no_list_that_fails_makes_success_of_what_was_not_put_right(one: World, skipped: int) -> None:
+    """The row of a lost replica says COMPLETED, before and after."""
+    remove_replica(one, "key", 1)
+    counter = count()
+    late = Fault(
+        "ListObjectVersions", status=503, code="SlowDown", times=6, when=lambda _: next(counter) >= skipped
+    )
+    with faults(late):
+        done = reconcile(one, RestoreLost=True)
+    if any(task["status"] == "SUCCEEDED" for task in done.tasks):
+        assert one.versions("key")[:3] == ["2", "1", "0"]
+    let_time_pass(one)
+    reconcile(one, "again", RestoreLost=True)
+    assert one.versions("key")[:3] == ["2", "1", "0"]
+
+
 def test_workers_of_one_batch_lose_no_finding_of_each_other(one: World) -> None:
     """The ones of an execution that was stopped work on. What one has put right, no other finds."""
     keys = [f"new-{number:02}" for number in range(12)]

@@ -52,6 +52,7 @@ KEPT_OUT: Final = ("tests/functional/test_identity.py",)
 PROVENANCE: Final = ("tests/unit/test_provenance.py",)
 REPLICAS: Final = ("tests/functional/test_replicas.py",)
 COPIES: Final = ("tests/functional/test_copies_of_replicas.py",)
+RECONCILE: Final = ("tests/functional/test_reconcile.py",)
 REMOVAL: Final = ("tests/unit/test_removal.py",)
 FAILOVER: Final = ("tests/functional/test_failover.py",)
 
@@ -1149,7 +1150,7 @@ MUTANTS: Final = (
     _mutant(
         "aborted-upload-brought-back",
         "an upload that a message brings, and that is gone, is not remembered",
-        Edit("usecases/settling.py", "parts is None and row.upload == upload:", "False:"),
+        Edit("usecases/settling.py", "if is_dead and row.upload == upload:", "if False:"),
         tests=UPLOADS,
     ),
     _mutant(
@@ -1445,7 +1446,7 @@ MUTANTS: Final = (
     _mutant(
         "window-that-must-begin",
         "a list that cannot begin below a version is read from its beginning",
-        Edit("usecases/source_list.py", "suppress(TerminalError)", "suppress()"),
+        Edit("usecases/source_list.py", "suppress(TerminalError, SourceGone)", "suppress()"),
         tests=LONG_KEYS,
     ),
     _mutant(
@@ -1939,7 +1940,7 @@ MUTANTS: Final = (
         "what is younger than a copy was not replaced by it",
         Edit(
             "decisions/removal.py",
-            "if listed.last_modified > newer.last_modified:",
+            "if listed.last_modified > newer.last_modified and not self.just_made:",
             "if False:",
         ),
         tests=REMOVAL,
@@ -1969,8 +1970,8 @@ MUTANTS: Final = (
         "former copies that are left have a limit of their own",
         Edit(
             "usecases/settling.py",
-            "            limit = MAX_VERSION_DELETES\n",
-            "            return True\n",
+            "            if self.engine.ledger.allow_copy_delete(destination, MOST_COPIES, now):",
+            "            if True:",
         ),
         tests=REMOVAL,
     ),
@@ -1989,9 +1990,53 @@ MUTANTS: Final = (
         "what has no room for a stamp is no copy of what bears one",
         Edit(
             "decisions/removal.py",
-            "self._doubt_of_stamp(newer_found) is None and not self._has_no_room(found)",
+            "self._doubt_of_stamp(newer_found) is None and not self._may_be_unstamped(found)",
             "self._doubt_of_stamp(newer_found) is None",
         ),
         tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-though-newer-is-gone",
+        "what is listed and said not to be there proves nothing",
+        Edit(
+            "usecases/settling.py",
+            "        if found is None:\n            self._sides",
+            "        if False:\n            self._sides",
+        ),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "removed-by-a-clock",
+        "the clock of a worker does not say which of two copies is newer",
+        Edit("decisions/removal.py", " and not self.just_made:", ":"),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "refusal-forgotten",
+        "a refusal is told until what it names is gone",
+        Edit("usecases/by_hand.py", " and not settlement.sides().has(named_in(row.detail)):", ":"),
+        tests=REMOVAL,
+    ),
+    _mutant(
+        "outdone-upload-taken",
+        "of two uploads prepared for one version the one that was chosen is used",
+        Edit(
+            "usecases/settling.py",
+            "upload.upload_id) is None\n        except",
+            "upload.upload_id) == ()\n        except",
+        ),
+        tests=UPLOADS,
+    ),
+    _mutant(
+        "repair-never-begun",
+        "what was not even begun to be put right is no success",
+        Edit("usecases/reconcile.py", "is_left and not seen.is_open:", "False:"),
+        tests=RECONCILE,
+    ),
+    _mutant(
+        "told-in-two-portions",
+        "a version that two portions tell of counts once",
+        Edit("usecases/job_progress.py", "{task.version} {task.finding}", "{task.version} {task.status}"),
+        tests=LONG_KEYS,
     ),
 )

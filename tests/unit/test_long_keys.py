@@ -5,17 +5,18 @@ Calls, pages, rows and bytes are counted, never time.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import pytest
 
 from benchmarks.one_key import KEY, LATENCY, LIMITS, PLACE, World
-from s3replicator.decisions.failures import Reason, TerminalError
+from s3replicator.decisions.failures import Call, classify
 from s3replicator.decisions.job_report import Task, TaskStatus, lines_of, tasks_of
 from s3replicator.decisions.selection import Portion, portion_of, portions
 from s3replicator.decisions.versions import Kind, ListedVersion
 from s3replicator.usecases import job_batch
+from s3replicator.usecases.job_progress import BatchProgress
 from s3replicator.usecases.source_list import SourceList
 from tests.unit.protocol import memory_s3
 from tests.unit.protocol.memory_bucket import MemoryBucket, Version
@@ -272,6 +273,22 @@ def test_a_portion_is_kept_as_it_is() -> None:
         assert portion_of(portion.encode()) == portion
 
 
+def test_a_version_that_two_portions_tell_of_counts_once() -> None:
+    """Of one portion's versions another may tell, which had to be copied again for its sake."""
+    store = Store()
+    progress = BatchProgress(store, PARTIAL)
+    versions = listed(2.0, 1.0)
+    progress.divide(KEY, versions, 1)
+    older, newer = (
+        Task(KEY, one.version_id, PLACE.destination, TaskStatus.SUCCEEDED) for one in versions[::-1]
+    )
+    progress.add([older, replace(newer, status=TaskStatus.PENDING)])
+    progress.portion_done(KEY)
+    progress.add([newer])
+    progress.portion_done(KEY)
+    assert list(tasks_of(BatchProgress.read(store, PARTIAL).results())) == [older, newer]
+
+
 # -- the list of the source
 
 
@@ -287,7 +304,7 @@ class Listed:
     def __call__(self, above: str | None, _until: object) -> list[ListedVersion]:
         self.asked.append(above)
         if above is not None and self.refuses:
-            raise TerminalError(Reason.REQUEST_REFUSED, "Invalid version id specified")
+            raise classify(Call.SRC_LIST, "InvalidArgument", 400, "Invalid version id specified")
         begin = 0 if above is None else self.names.index(above) + 1
         return [ListedVersion(name, Kind.OBJECT, 0.0) for name in self.names[begin:]]
 

@@ -10,6 +10,7 @@ from s3replicator.decisions.ledger import Head, Lease, LedgerKey, Row
 from s3replicator.decisions.stamp import METADATA_LIMIT, Stamp
 from s3replicator.decisions.versions import VersionRef
 from s3replicator.ports import Granted
+from s3replicator.usecases import settling
 from tests.unit.protocol.memory_bucket import Truth
 from tests.unit.protocol.memory_queues import Letter, Queue
 from tests.unit.protocol.scheduler import Worker
@@ -240,9 +241,8 @@ def test_one_former_copy_goes_for_each_new_one_and_is_not_counted() -> None:
     assert breaker is None or breaker.count == 0
 
 
-def test_every_other_delete_is_counted_whoever_asked() -> None:
-    """Two former copies of one version, left by workers that died; the rule replicates no deletes."""
-    stage = Stage.of()
+def left_twice(stage: Stage) -> None:
+    """Two former copies of one version, left by workers that died."""
     letters = [stage.put() for _ in range(3)]
     stage.deliver(letters[2])
     for late in (letters[1], letters[0]):
@@ -251,11 +251,101 @@ def test_every_other_delete_is_counted_whoever_asked() -> None:
         stage.dies_before(stage.take(sent, queue=Queue.DEAD_LETTER), "remove")
         stage.lease_runs_out()
     assert len(stage.rows()[0].left) == 2
+
+
+def test_every_other_delete_is_counted_whoever_asked() -> None:
+    stage = Stage.of()
+    left_twice(stage)
     stage.settle()
     assert shown(stage.world.replica) == shown(stage.world.source)
-    breaker = stage.world.ledger.breaker(REPLICA)
-    assert breaker is not None
-    assert breaker.count == 1
+    ledger, now = stage.world.ledger, stage.world.clock.now()
+    assert [ledger.allow_copy_delete(REPLICA, 2, now) for _ in range(2)] == [True, False]
+
+
+def test_former_copies_do_not_stop_the_deletes_that_a_rule_replicates() -> None:
+    """Nor the other way round: each has a count of its own."""
+    stage = Stage.of(most_deletes=1)
+    left_twice(stage)
+    stage.settle()
+    stage.deliver(stage.purge())
+    stage.drain()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+    assert not stage.rows()[0].live
+
+
+def test_more_former_copies_than_an_hour_allows_wait_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "MOST_COPIES", 0)
+    stage = Stage.of()
+    left_twice(stage)
+    stage.settle()
+    [row, *_] = stage.rows()
+    assert (row.reason, len(row.left)) == ("VersionDeletesHalted", 1)
+    assert stage.world.ledger.breaker(REPLICA) is None
+    monkeypatch.undo()
+    stage.world.wait(4000)
+    is_settled(stage)
+    assert shown(stage.world.replica) == shown(stage.world.source)
+    assert stage.rows()[0].reason is None
+
+
+def test_nothing_is_removed_for_a_newer_copy_that_has_gone_meanwhile() -> None:
+    """The list names it still."""
+    stage = Stage.of()
+    late, new = stage.put(), stage.put()
+    stage.deliver(new)
+    stage.deliver(late)
+    [sent] = stage.world.queues.waiting(Queue.DEAD_LETTER)
+    stage.dies_before(stage.take(sent, queue=Queue.DEAD_LETTER), "remove")
+    stage.lease_runs_out()
+    [row, _] = stage.rows()
+    [former], newer = row.left, row.replica
+    assert newer is not None
+    stage.expire(0)
+    worker = stage.world.settle(KEY)
+    for _ in range(2):
+        # The lists of both sides.
+        stage.world.step(stage.until(worker, "versions"))
+    stage.world.foreign[KEY].add("remove")
+    stage.world.replica.purge(KEY, newer)
+    stage.world.finish(worker)
+    assert former in [version.version_id for version in stage.replicas()]
+
+
+def test_what_could_bear_no_stamp_for_whatever_reason_is_removed_as_ours() -> None:
+    """Metadata of many entries, which takes no more."""
+    stage = Stage.of(most_deletes=1000)
+    stage.world.source.put(KEY, "body", metadata={f"name-{number}": "v" for number in range(90)})
+    stage.deliver(stage.world.queues.waiting(Queue.INGEST)[-1])
+    [ours] = stage.replicas()
+    assert ours.contents is not None
+    assert Stamp.read(ours.contents.metadata) is None
+    stage.deliver(stage.purge())
+    stage.drain()
+    assert stage.replicas() == []
+
+
+def test_a_clock_that_is_behind_tells_nothing_of_what_replaced_what() -> None:
+    stage = Stage.of(skews=(-20.0,))
+    late, new = stage.put(), stage.put()
+    stage.deliver(new)
+    stage.deliver(late)
+    stage.drain()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+    assert stage.rows()[0].reason is None
+
+
+def test_a_refusal_is_told_until_what_it_names_is_gone() -> None:
+    """Whatever else lies there that is not ours."""
+    stage = Stage.of()
+    stage.deliver(stage.put())
+    first, second = foreign(stage), foreign(stage)
+    forge(stage, lambda row: replace(row, left=(second,), stray=(first,)))
+    is_settled(stage)
+    assert stage.rows()[0].reason == "DstVersionNotOurs"
+    stage.world.foreign[KEY].add("remove")
+    stage.world.replica.purge(KEY, second)
+    is_settled(stage)
+    assert (stage.rows()[0].reason, stage.rows()[0].stray) == (None, (first,))
 
 
 def test_what_is_gone_already_needs_no_proof() -> None:

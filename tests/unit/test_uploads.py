@@ -238,3 +238,23 @@ def test_what_a_former_release_left_remembered_is_forgotten_when_its_key_is_sett
     stage.settle()
     assert [row.upload for row in stage.rows()] == [None]
     assert stage.world.replica.uploads == {}
+
+
+def test_of_two_uploads_prepared_for_one_version_the_one_that_was_chosen_is_used() -> None:
+    """Its message comes twice, and both workers hand over what they have prepared."""
+    stage = Stage.of()
+    late, new = stage.put(LARGE), stage.put()
+    stage.deliver(new)
+    stage.deliver(late)
+    [letter] = stage.world.queues.waiting(Queue.LARGE)
+    stage.world.duplicate(Queue.LARGE, letter)
+    workers = [stage.take(one, queue=Queue.LARGE) for one in stage.world.queues.waiting(Queue.LARGE)]
+    for worker in workers:
+        # Both before either has recorded it.
+        stage.until(worker, "lease")
+    for worker in workers:
+        stage.world.finish(worker)
+    stage.drain()
+    assert shown(stage.world.replica) == shown(stage.world.source)
+    begun = [told for told in stage.world.scheduler.trace if ".create_upload(" in str(told)]
+    assert len(begun) == 2

@@ -360,6 +360,10 @@ class Ledger(Protocol):
         """Count one more; False if that is more than ``limit`` in this hour, or the breaker is open."""
         ...
 
+    def allow_copy_delete(self, destination: str, limit: int, now: float) -> bool:
+        """The same of former copies, which opens nothing: the next hour begins anew."""
+        ...
+
     def breaker(self, destination: str) -> Breaker | None:
         """None if no version has ever been deleted there."""
         ...

@@ -600,6 +600,15 @@ def one_too_many_opens_the_breaker(ledger: Ledger, destination: str) -> None:
 
 
 @_case
+def former_copies_have_a_count_of_their_own(ledger: Ledger, destination: str) -> None:
+    allowed = [ledger.allow_copy_delete(destination, 2, DAWN + second) for second in range(3)]
+    assert allowed == [True, True, False]
+    assert ledger.breaker(destination) is None
+    assert ledger.allow_version_delete(destination, 1, DAWN)
+    assert [ledger.allow_copy_delete(destination, 1, DAWN + 3600) for _ in range(2)] == [True, False]
+
+
+@_case
 def a_closed_breaker_counts_anew(ledger: Ledger, destination: str) -> None:
     for _ in range(2):
         ledger.allow_version_delete(destination, 1, DAWN)

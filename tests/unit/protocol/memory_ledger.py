@@ -85,6 +85,7 @@ class MemoryLedger:
         self._watch = watch
         self._partitions: dict[LedgerKey, _Partition] = {}
         self._breakers: dict[str, Breaker] = {}
+        self._copies: dict[tuple[str, str], int] = {}
 
     # -- heads
 
@@ -288,6 +289,11 @@ class MemoryLedger:
             replace(breaker, count=breaker.count + 1) if allowed else replace(breaker, opened=_ms(now))
         )
         return allowed
+
+    def allow_copy_delete(self, destination: str, limit: int, now: float) -> bool:
+        counted = self._copies.get((destination, hour_of(now)), 0)
+        self._copies[destination, hour_of(now)] = counted + (counted < limit)
+        return counted < limit
 
     def breaker(self, destination: str) -> Breaker | None:
         return self._breakers.get(destination)

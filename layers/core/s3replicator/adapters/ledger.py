@@ -13,10 +13,12 @@ from s3replicator.adapters.ledger_items import (
     HEAD,
     ROW,
     SCHEMA,
+    Item,
     breaker_key,
     conflict_item,
     conflict_key,
     conflict_prefix,
+    copies_key,
     encode,
     head_item,
     head_key,
@@ -318,8 +320,13 @@ class DynamoLedger:
         return sum(answer["Count"] for answer in answers)
 
     def allow_version_delete(self, destination: str, limit: int, now: float) -> bool:
-        key, hour = breaker_key(destination), hour_of(now)
-        delete = str(uuid.uuid4())
+        return self._count_delete(breaker_key(destination), limit, now, opens=True)
+
+    def allow_copy_delete(self, destination: str, limit: int, now: float) -> bool:
+        return self._count_delete(copies_key(destination), limit, now, opens=False)
+
+    def _count_delete(self, key: Item, limit: int, now: float, *, opens: bool) -> bool:
+        hour, delete = hour_of(now), str(uuid.uuid4())
         while True:
             try:
                 counted = {":hour": hour, ":limit": limit, ":delete": delete, ":one": 1}
@@ -331,6 +338,8 @@ class DynamoLedger:
                 return True
             breaker = read_breaker(item) if item else None
             if breaker is not None and breaker.opened is not None:
+                return False
+            if breaker is not None and breaker.hour >= hour and breaker.count >= limit and not opens:
                 return False
             # Whether this is refused because another worker was first, or not: look again.
             with contextlib.suppress(_ConditionFailed):

@@ -31,6 +31,7 @@ from s3replicator.ports import DueItem
 SCHEMA: Final = 2
 HEAD: Final = "HEAD"
 _BREAKER: Final = "BREAKER"
+_COPIES: Final = "COPIES"
 ROW: Final = "V#"
 #: A version that is kept out of a place of another source key. Former releases pass over it.
 CONFLICT: Final = "C#"
@@ -88,6 +89,11 @@ def is_open(item: Mapping[str, Any]) -> bool:
 def breaker_key(destination: str) -> Item:
     """No object has an empty key, so this partition is the destination's own."""
     return {"pk": {"S": partition(LedgerKey(destination, ""))}, "sk": {"S": _BREAKER}}
+
+
+def copies_key(destination: str) -> Item:
+    """Beside the breaker: what is counted of former copies."""
+    return {"pk": {"S": partition(LedgerKey(destination, ""))}, "sk": {"S": _COPIES}}
 
 
 def head_item(key: LedgerKey, head: Head) -> Item:

@@ -124,16 +124,22 @@ class KeyRows:
 
     rows: Mapping[str, Row]
     late: Mapping[str, Row]
+    is_open: bool
 
     @classmethod
-    def of(cls, rows: Mapping[str, Row]) -> "KeyRows":
-        """``late``: one that somebody comes back for, if there is any."""
-        return cls(rows, dict(islice(((vid, row) for vid, row in rows.items() if row.due is not None), 1)))
+    def of(cls, rows: Mapping[str, Row], *, is_open: bool = False) -> "KeyRows":
+        """``late``: one that somebody comes back for, if there is any; ``is_open``: the whole key is, and no
+        row need say so."""
+        late = islice(((vid, row) for vid, row in rows.items() if row.due is not None), 1)
+        return cls(rows, dict(late), is_open)
 
     def ended(self, finding: Task) -> Task:
         vid = finding.version or ""
         own = {vid: self.rows[vid]} if vid in self.rows else {}
-        return ended_finding(finding, {**self.late, **own})
+        told = ended_finding(finding, {**self.late, **own})
+        if self.is_open and told.status is TaskStatus.SUCCEEDED:
+            return replace(told, status=TaskStatus.PENDING, reason=Reason.UNSETTLED)
+        return told
 
 
 def ended_finding(task: Task, rows: Mapping[str, Row]) -> Task:

@@ -61,7 +61,8 @@ OBJECTS: Final = (
             "s3:ListObjectVersionAnnotations",
         ),
     ),
-    Permission("CopyInParts", _IN_PARTS, ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")),
+    Permission("GiveUpUploads", _WRITERS, ("s3:AbortMultipartUpload",)),
+    Permission("CopyInParts", _IN_PARTS, ("s3:ListMultipartUploadParts",)),
     Permission("FollowChanges", (REPLICATE, RETRY, BACKFILL), ("s3:GetObjectVersionAcl",)),
     Permission("PutVersionsInOrder", (RETRY, BACKFILL), ("s3:DeleteObjectVersion",)),
 )

@@ -6,11 +6,12 @@ version that is there already. A delete marker, and an object whose metadata has
 be held against what its row says.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from s3replicator.decisions.ledger import Row
-from s3replicator.decisions.stamp import Stamp, has_room, place_of, without_stamp
+from s3replicator.decisions.replica import bears_stamp
+from s3replicator.decisions.stamp import Stamp, place_of
 from s3replicator.decisions.versions import Kind, ListedVersion, Lock, SourceObject, VersionRef
 
 #: How far apart the moments may be at which S3 wrote a version and its row says that it did, in seconds: S3
@@ -63,16 +64,16 @@ class Removal:
         return doubt
 
     def _doubt_of_object(self, found: SourceObject) -> str | None:
-        if self._has_no_room(found):
+        if self._may_be_unstamped(found):
             return self._doubt_of_unmarked()
         return self._doubt_of_stamp(found)
 
-    def _has_no_room(self, found: SourceObject) -> bool:
-        """Unstamped, because nothing more would have fitted: the stamp itself says how much it takes."""
+    def _may_be_unstamped(self, found: SourceObject) -> bool:
+        """Unstamped, as a copy of it would have been, too: see ``bears_stamp``."""
         if Stamp.read(found.metadata) is not None:
             return False
         needed = Stamp.of(self.ref, self.row.nonce or "", self.bucket, self.key)
-        return bool(found.missing_metadata) or not has_room(without_stamp(found.metadata), needed)
+        return not bears_stamp(replace(found, ref=self.ref), needed, by_parts=False)
 
     def _doubt_of_stamp(self, found: SourceObject) -> str | None:
         stamp = Stamp.read(found.metadata)
@@ -100,15 +101,16 @@ class Removal:
         listed, newer = self.listed, self.newer
         if listed is None or newer is None or (newer.kind, newer.size) != (listed.kind, listed.size):
             return "no newer copy of the same size is there"
-        if listed.last_modified > newer.last_modified:
+        # When it was made, the clock here says, and not S3's.
+        if listed.last_modified > newer.last_modified and not self.just_made:
             return "it is younger than what replaced it"
         if found is None or newer_found is None:
             return None
-        if self._has_no_room(newer_found):
+        if self._may_be_unstamped(newer_found):
             # One copy has as much metadata as the other.
-            is_copy = self._has_no_room(found)
+            is_copy = self._may_be_unstamped(found)
         else:
-            is_copy = self._doubt_of_stamp(newer_found) is None and not self._has_no_room(found)
+            is_copy = self._doubt_of_stamp(newer_found) is None and not self._may_be_unstamped(found)
         return None if is_copy else "what the ledger says replaced it is not a copy of the same version"
 
     def _is_of_its_time(self, listed: ListedVersion) -> bool:
@@ -117,6 +119,16 @@ class Removal:
         if recorded is None or listed.last_modified > recorded + _APART:
             return False
         return listed.multipart or listed.last_modified >= recorded - _APART
+
+
+def refusal(replica: str, doubt: str) -> str:
+    """For people, and for ``named_in``."""
+    return f"{replica} at the destination is not removed: {doubt}"
+
+
+def named_in(told: str | None) -> str:
+    """The id that a refusal is about."""
+    return (told or "").partition(" ")[0]
 
 
 def is_locked(lock: Lock, now: float) -> bool:

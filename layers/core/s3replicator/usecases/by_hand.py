@@ -20,6 +20,7 @@ from s3replicator.decisions.failures import (
 from s3replicator.decisions.ledger import LedgerKey, Row, Status, source_name, source_ref
 from s3replicator.decisions.order import facts_of
 from s3replicator.decisions.outcome import Outcome, Result
+from s3replicator.decisions.removal import named_in
 from s3replicator.decisions.rules import places
 from s3replicator.decisions.settling import Sides, reopened
 from s3replicator.decisions.versions import NULL, Kind, ListedVersion, VersionRef
@@ -300,7 +301,7 @@ class ByHand:
             unblocked = replace(row, left=(*row.left, *row.blocked), blocked=())
             if row.blocked:
                 leased.set_row(vid, replace(unblocked, reason=None, detail=None))
-            elif row.reason == Reason.NOT_OURS and not any(map(settlement.sides().has, row.stray)):
+            elif row.reason == Reason.NOT_OURS and not settlement.sides().has(named_in(row.detail)):
                 # Somebody has seen it, and removed what was theirs to remove.
                 leased.set_row(vid, replace(row, reason=None, detail=None))
             if request.purge and row.live and not settlement.sides().lists(vid):

@@ -93,7 +93,9 @@ class JobFinish:
 
     def _rows(self, place: LedgerKey, source: str) -> KeyRows:
         head, rows = self.ledger.history(place)
-        return KeyRows.of(rows if head is not None and head.is_of(source) else {})
+        if head is None or not head.is_of(source):
+            return KeyRows.of({})
+        return KeyRows.of(rows, is_open=not head.clean)
 
     def _as_it_is(self, task: Task, rows_of: Callable[[LedgerKey, str], KeyRows]) -> Task:
         if task.version is None:

@@ -68,13 +68,16 @@ class BatchProgress:
         self.store.write(self.name, json.dumps(keys).encode() + b"\n" + lines_of(self._tasks.values()))
 
     def results(self) -> bytes:
-        """The tasks of the whole batch."""
-        kept = [
-            self.store.read(self._beside("tasks", one.number, number)) or b""
-            for one in self.divided.values()
-            for number in range(one.done)
-        ]
-        return b"".join([*kept, lines_of(self._tasks.values())])
+        """The tasks of the whole batch, each version once: a portion may tell of one of another, too, which
+        had to be looked after for its sake."""
+        whole = BatchProgress(self.store, self.name)
+        for one in self.divided.values():
+            for number in range(one.done):
+                body = self.store.read(self._beside("tasks", one.number, number))
+                assert body is not None, "it was written before the portion was called done"
+                whole.add(tasks_of(body))
+        whole.add(self._tasks.values())
+        return lines_of(whole._tasks.values())
 
     # -- keys of many versions
 

@@ -99,11 +99,12 @@ class Reconciler:
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What has been found of a key, and the rows it was compared with; there may be more unless
-    ``complete``."""
+    ``complete``. ``is_open``: the ledger says that somebody comes back for the key."""
 
     findings: list[Finding]
     rows: Mapping[str, Row]
     complete: bool = True
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,9 @@ class _Look:
         ]
         unrecorded = {copy: what for copy, what in recognised.items() if copy not in copies}
         found += self._unrecorded(rows, sides, unrecorded)
-        return _Seen(found + (self._differences(rows) if self.job.deep else []), rows, complete)
+        found += self._differences(rows) if self.job.deep else []
+        is_open = (head is not None and not head.clean) or any(row.due is not None for row in rows.values())
+        return _Seen(found, rows, complete, is_open)
 
     @property
     def _source(self) -> str:
@@ -255,13 +258,20 @@ def _found(look: _Look, finding: Finding) -> Task:
 
 
 def _tasks(look: _Look, findings: Sequence[Finding], outcomes: Sequence[Outcome] | None) -> Iterator[Task]:
-    """``outcomes``: of putting it right; None if that was not asked for."""
+    """``outcomes``: of putting it right; None if that was not asked for. Raises ``RetryableError`` if that
+    was not even begun: nobody comes back for it then."""
     if outcomes is None:
         yield from (_task(look, finding) for finding in findings)
         return
     seen = look.see()
+    delayed = next((one for one in outcomes if one.result is Result.DELAYED), None)
+    is_left = any(one.drift is not Drift.DIFFERENT and not one.known for one in seen.findings)
+    if delayed is not None and delayed.reason is not None and is_left and not seen.is_open:
+        raise RetryableError(Reason(delayed.reason), delayed.detail or "")
     after = _After(
-        {(one.drift, one.version_id) for one in seen.findings}, KeyRows.of(seen.rows), _by_version(outcomes)
+        {(one.drift, one.version_id) for one in seen.findings},
+        KeyRows.of(seen.rows, is_open=seen.is_open),
+        _by_version(outcomes),
     )
     yield from (_task(look, finding, after) for finding in findings)
 

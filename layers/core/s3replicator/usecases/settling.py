@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from s3replicator.decisions import letters
-from s3replicator.decisions.configuration import MAX_VERSION_DELETES, Configuration, LateVersions, Rule
+from s3replicator.decisions.configuration import Configuration, LateVersions, Rule
+from s3replicator.decisions.events import Upload
 from s3replicator.decisions.failures import (
     AmbiguousWrite,
     NotEligible,
@@ -23,7 +24,7 @@ from s3replicator.decisions.failures import (
 from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency, source_ref
 from s3replicator.decisions.order import decidedly_newer
 from s3replicator.decisions.plan import plan_copy
-from s3replicator.decisions.removal import Removal, is_locked
+from s3replicator.decisions.removal import Removal, is_locked, refusal
 from s3replicator.decisions.settling import (
     WAITING_FOR_ORDER,
     Publish,
@@ -67,6 +68,9 @@ _TRIES: Final = 2
 
 #: Details are for people; the head must stay small.
 _DETAIL: Final = 300
+
+#: So many former copies that dead workers have left are removed in an hour at one destination.
+MOST_COPIES: Final = 1000
 
 #: Deletes that the breaker holds back are looked at again after this many seconds.
 _HALTED: Final = 3600.0
@@ -180,7 +184,21 @@ class Settlement:
         before = self.works.get(work.version_id)
         if before is not None and work.change.upload is None:
             work = work.with_upload(before.change.upload)
+        row = self.leased.row(work.version_id)
+        if row is not None and row.upload is not None and self._is_outdone(work, row.upload):
+            work = work.with_upload(row.upload)
         self.works[work.version_id] = work
+
+    def _is_outdone(self, work: Work, known: Upload) -> bool:
+        """Whether two have prepared an upload: one has been chosen, and the other, which the message brings,
+        aborted."""
+        upload = work.change.upload
+        if upload is None or upload == known:
+            return False
+        try:
+            return self.leased.bucket.parts(work.key.key, upload.upload_id) is None
+        except ReplicationError:
+            return False
 
     def _remember(self, work: Work, row: Row) -> None:
         """The upload a message has brought: from now on the message is only a hint."""
@@ -478,17 +496,24 @@ class Settlement:
         )
 
     def _doubt(self, removal: Removal) -> str | None:
-        """Why it may be somebody else's. What is gone already may go. Raises what looking at it does, and if
-        it is locked: then nothing is asked for, and nothing counted."""
-        bucket, key, newer = self.leased.bucket, removal.key, removal.row.replica
-        found = bucket.head(key, removal.replica) if removal.is_object else None
-        if removal.is_object and found is None:
-            return None
-        replacing = bucket.head(key, newer) if newer is not None and removal.needs_newer(found) else None
+        """Why it may be somebody else's. Raises what looking at it does, and if it is locked: then nothing is
+        asked for, and nothing counted."""
+        newer = removal.row.replica
+        found = self._look_at(removal.replica) if removal.is_object else None
+        replacing = self._look_at(newer) if newer is not None and removal.needs_newer(found) else None
         doubt = removal.doubt(found, replacing)
         if doubt is None and found is not None and is_locked(found.lock, self.engine.clock.now()):
             raise TerminalError(Reason.DST_OBJECT_LOCKED, "a retention or a legal hold keeps the version")
         return doubt
+
+    def _look_at(self, replica: str) -> SourceObject:
+        """What is listed: if it is said not to be there, it has been removed a moment ago, or will be found
+        the next time. Neither proves anything."""
+        found = self.leased.bucket.head(self.leased.key.key, replica)
+        if found is None:
+            self._sides = None
+            raise RetryableError(Reason.UNAVAILABLE, f"{replica} is listed at the destination, and not found")
+        return found
 
     def _listed(self, replica: str | None) -> ListedVersion | None:
         """As the destination lists it, without listing it anew for each step."""
@@ -502,7 +527,7 @@ class Settlement:
 
     def _disown(self, version_id: str, row: Row, replica: str, doubt: str) -> bool:
         """It stays, whatever the ledger says: another version of ours is put above it where it matters."""
-        self._disowned[version_id] = f"{replica} at the destination is not removed: {doubt}"[:_DETAIL]
+        self._disowned[version_id] = refusal(replica, doubt)[:_DETAIL]
         self._set(version_id, _without(row, replica).with_stray(replica))
         return False
 
@@ -510,22 +535,28 @@ class Settlement:
         """Every delete by id is counted, but for one of a former copy for each new one: without that no late
         version could be put in its place."""
         row, limit, now = removal.row, self._limit(removal.row), self.engine.clock.now()
+        destination = self.leased.key.destination
         if removal.replaced:
             if row.replica is not None and row.replica not in self._replaced:
                 self._replaced.add(row.replica)
                 return True
-            # A limit of its own: a rule's is for what is deleted at the source.
-            limit = MAX_VERSION_DELETES
-        destination = self.leased.key.destination
-        if limit is not None and self.engine.ledger.allow_version_delete(destination, limit, now):
-            return True
-        self._kept.add(removal.replica)
+            if self.engine.ledger.allow_copy_delete(destination, MOST_COPIES, now):
+                return True
+            return self._halt(version_id, removal, _FORMER_COPIES)
         if limit is None:
             # The rule has been changed meanwhile.
+            self._kept.add(removal.replica)
             self._set(version_id, replace(row, purged=False))
-        else:
-            self._held_up = _HALT
-            self._set(version_id, replace(row, reason=_HALT.reason, detail=_HALT.detail, due=now + _HALTED))
+            return False
+        if self.engine.ledger.allow_version_delete(destination, limit, now):
+            return True
+        return self._halt(version_id, removal, _HALT)
+
+    def _halt(self, version_id: str, removal: Removal, why: ReplicationError) -> bool:
+        self._kept.add(removal.replica)
+        self._held_up = why
+        due = self.engine.clock.now() + _HALTED
+        self._set(version_id, replace(removal.row, reason=why.reason, detail=why.detail, due=due))
         return False
 
     def _pay(self) -> None:
@@ -620,9 +651,10 @@ class Settlement:
         parts = self.leased.bucket.parts(work.key.key, upload.upload_id) if upload else None
         if upload is None or parts is None or len(parts) < plan_copy(work.source.size).part_count:
             assert row is not None
-            if upload is None and is_being_prepared(self.engine, row):
+            is_dead = upload is not None and parts is None
+            if (upload is None or (is_dead and row.upload is None)) and is_being_prepared(self.engine, row):
                 raise _NeedsUpload(None)
-            if upload is not None and parts is None and row.upload == upload:
+            if is_dead and row.upload == upload:
                 # Somebody has aborted it: what a message brings may be older than that.
                 self._set(work.version_id, replace(row, upload=None))
             again = replace(work.change, prepare=True, upload=upload if parts else None)
@@ -636,6 +668,12 @@ class Settlement:
 _HALT: Final = RetryableError(
     Reason.VERSION_DELETES_HALTED,
     "more versions were deleted in an hour than the rule allows: s3rctl breaker shows it, and closes it",
+)
+
+
+_FORMER_COPIES: Final = RetryableError(
+    Reason.VERSION_DELETES_HALTED,
+    f"{MOST_COPIES} former copies have been removed at the destination in this hour: the rest follows",
 )
 
 

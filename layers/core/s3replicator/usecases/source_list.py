@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from operator import itemgetter
 
-from s3replicator.decisions.failures import TerminalError
+from s3replicator.decisions.failures import SourceGone, TerminalError
 from s3replicator.decisions.versions import ListedVersion
 
 #: Lists the versions below one of them, or all if None, down to the page that has the last of some.
@@ -46,7 +46,7 @@ class SourceList:
         if self._above is not None:
             above, self._above = self._above, None
             # Nobody can list below a version whose id the store does not take any more.
-            with suppress(TerminalError):
+            with suppress(TerminalError, SourceGone):
                 self._window = _numbered(self._list(above, ids))
         return self._window.keys() >= set(ids)
 
