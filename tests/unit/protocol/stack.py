@@ -609,6 +609,9 @@ class Stack(World):
         super()._watch(key, version_id, before, after)
         if before is None or after is None or before.status is not Status.SUPERSEDED or not after.live:
             return
+        if after.doubt and after.nonce is not None:
+            # Whoever meant to write it has died, and the row may have been written before that.
+            return
         claimed = self.replica.find(key.key, after.replica or "")
         if claimed is not None and not claimed.truth.ours:
             raise Violation(f"{claimed.version_id}, which is foreign, is taken for {version_id}: {after}")
