@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,24 +75,31 @@ def invoke(world: World, function: str, event: dict[str, Any], seconds: float = 
     return answer
 
 
-def survey(world: World, job: str, request: Mapping[str, Any] | None, seconds: float = 900) -> dict[str, Any]:
+def survey(
+    world: World, job: str, request: Mapping[str, Any] | None, seconds: float = 900, *, beside: bool = False
+) -> dict[str, Any]:
+    """``beside``: in a thread, where another may be at the same work, which is waited for."""
     event = {"step": "survey", "job": job, "request": request}
     for _ in range(50):
-        answer = _retried(world, "survey", event, seconds)
+        answer = _retried(world, "survey", event, seconds, beside=beside)
         if answer["done"]:
             return answer
     raise AssertionError("the survey does not end")
 
 
-def work(world: World, job: str, name: str, seconds: float = 900) -> None:
-    _retried(world, "backfill", {"job": job, "batch": name}, seconds)
+def work(world: World, job: str, name: str, seconds: float = 900, *, beside: bool = False) -> None:
+    _retried(world, "backfill", {"job": job, "batch": name}, seconds, beside=beside)
 
 
-def _retried(world: World, function: str, event: dict[str, Any], seconds: float = 900) -> dict[str, Any]:
+def _retried(
+    world: World, function: str, event: dict[str, Any], seconds: float = 900, *, beside: bool = False
+) -> dict[str, Any]:
     """As the state machine retries: by the names of these errors, and no others."""
-    for _ in range(50):
+    tries, pause = (6000, 0.05) if beside else (50, 0.0)
+    for _ in range(tries):
         with contextlib.suppress(RetryableError, AmbiguousWrite, Unfinished):
             return invoke(world, function, event, seconds)
+        time.sleep(pause)
     raise AssertionError(f"{function} does not end")
 
 

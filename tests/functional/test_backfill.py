@@ -549,7 +549,7 @@ def test_workers_of_one_batch_copy_nothing_twice(one: World) -> None:
     jobs.survey(one, "job", {"Kind": "backfill"})
     [name] = jobs.names(one, "jobs/job/batches/")
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: jobs.work(one, "job", name), range(4)))
+        list(pool.map(lambda _: jobs.work(one, "job", name, beside=True), range(4)))
     done = jobs.run(one, "job")
     assert_arrived(one, keys)
     assert_told_of(one, done, keys)
@@ -573,7 +573,8 @@ def test_a_batch_is_one_workers_at_a_time(one: World) -> None:
 def test_surveys_of_one_job_at_once_write_one_set_of_batches(one: World) -> None:
     keys = fill(one)
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(lambda _: jobs.survey(one, "job", {"Kind": "backfill"}), range(4)))
+        surveys = pool.map(lambda _: jobs.survey(one, "job", {"Kind": "backfill"}, beside=True), range(4))
+        told = list(surveys)
     assert {answer["batches"] for answer in told} == {1}
     done = jobs.run(one, "job")
     assert_arrived(one, keys)

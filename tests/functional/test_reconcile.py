@@ -656,7 +656,7 @@ def test_workers_of_one_batch_lose_no_finding_of_each_other(one: World) -> None:
     jobs.survey(one, "job", {"Kind": "reconcile"})
     batches = jobs.names(one, "jobs/job/batches/")
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda name: jobs.work(one, "job", name), batches * 2))
+        list(pool.map(lambda name: jobs.work(one, "job", name, beside=True), batches * 2))
 
     done = jobs.run(one, "job", Kind="reconcile")
 
