@@ -27,17 +27,18 @@ class Recording:
 
 
 _current: Recording | None = None
+_whole: Recording | None = None
 
 
 def _call(params: dict[str, Any], model: Any, **_: Any) -> None:
-    if _current is not None:
+    for one in filter(None, (_current, _whole)):
         service = model.service_model.service_name
-        _current.calls.append(ApiCall(service, model.name, dict(params)))
+        one.calls.append(ApiCall(service, model.name, dict(params)))
 
 
 def _request(operation_name: str, **_: Any) -> None:
-    if _current is not None:
-        _current.sent[operation_name] += 1
+    for one in filter(None, (_current, _whole)):
+        one.sent[operation_name] += 1
 
 
 # Every client made from here on reports; threads of the code under test included.
@@ -55,3 +56,14 @@ def recording() -> Iterator[Recording]:
         yield _current
     finally:
         _current = before
+
+
+@contextmanager
+def recording_all() -> Iterator[Recording]:
+    """Whatever else is recorded meanwhile: ``recording`` does not know which of several has called."""
+    global _whole  # noqa: PLW0603 - as above
+    _whole = Recording()
+    try:
+        yield _whole
+    finally:
+        _whole = None

@@ -23,6 +23,7 @@ from s3replicator.usecases.survey import SurveyUnderWay
 from tests.functional import jobs
 from tests.functional.faults import Fault, faults, to_bucket
 from tests.functional.passing_time import let_leases_run_out, let_time_pass
+from tests.functional.recorder import Recording, recording_all
 from tests.functional.world import CONTROL, ONE, SOURCE, TABLE, TWO, World
 
 DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
@@ -516,12 +517,11 @@ def fill(world: World, keys: int = 12, versions: int = 4) -> list[str]:
     return names
 
 
-def assert_arrived(world: World, keys: list[str]) -> None:
+def assert_arrived(world: World, keys: list[str], recorded: Recording) -> None:
     """Once each, in order, the ledger at rest."""
     assert [world.versions(key) for key in keys] == [["3", "2", "1", "0"]] * len(keys)
     assert all(world.at_rest(key) for key in keys)
-    copies = sum(call.operation == "CopyObject" for call in world.calls["backfill"])
-    assert copies == 4 * len(keys)
+    assert sum(call.operation == "CopyObject" for call in recorded.calls) == 4 * len(keys)
 
 
 def assert_told_of(world: World, done: jobs.Run, keys: list[str]) -> None:
@@ -536,9 +536,9 @@ def assert_told_of(world: World, done: jobs.Run, keys: list[str]) -> None:
 
 def test_runs_at_once_copy_nothing_twice(one: World) -> None:
     keys = fill(one)
-    with ThreadPoolExecutor(4) as pool:
+    with recording_all() as recorded, ThreadPoolExecutor(4) as pool:
         runs = list(pool.map(lambda job: jobs.run(one, job, between=lambda: time.sleep(0.1)), "abcd"))
-    assert_arrived(one, keys)
+    assert_arrived(one, keys, recorded)
     for done in runs:
         assert_told_of(one, done, keys)
 
@@ -548,10 +548,11 @@ def test_workers_of_one_batch_copy_nothing_twice(one: World) -> None:
     keys = fill(one)
     jobs.survey(one, "job", {"Kind": "backfill"})
     [name] = jobs.names(one, "jobs/job/batches/")
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: jobs.work(one, "job", name, beside=True), range(4)))
-    done = jobs.run(one, "job")
-    assert_arrived(one, keys)
+    with recording_all() as recorded:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: jobs.work(one, "job", name, beside=True), range(4)))
+        done = jobs.run(one, "job")
+    assert_arrived(one, keys, recorded)
     assert_told_of(one, done, keys)
 
 
@@ -576,8 +577,9 @@ def test_surveys_of_one_job_at_once_write_one_set_of_batches(one: World) -> None
         surveys = pool.map(lambda _: jobs.survey(one, "job", {"Kind": "backfill"}, beside=True), range(4))
         told = list(surveys)
     assert {answer["batches"] for answer in told} == {1}
-    done = jobs.run(one, "job")
-    assert_arrived(one, keys)
+    with recording_all() as recorded:
+        done = jobs.run(one, "job")
+    assert_arrived(one, keys, recorded)
     assert_told_of(one, done, keys)
 
 
