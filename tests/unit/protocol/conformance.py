@@ -163,6 +163,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[str, str]]] = {
     "a_key_without_versions_can_be_hidden": {"moto": "nothing is deleted, and no marker written"},
     "a_hidden_key_can_be_hidden_again": {"moto": _MARKERS_APART},
     "an_aborted_upload_is_gone": {"moto": "a part for an upload that is gone is a server error"},
+    "an_upload_is_of_its_key": {"moto": "an upload is known by its id alone"},
     "a_purged_version_has_no_parts": {"moto": "404 without a code"},
 }
 
@@ -665,6 +666,15 @@ def an_aborted_upload_is_gone(stage: Stage) -> None:
     with pytest.raises(AmbiguousWrite):
         stage.destination.complete(stage.key, upload_id, [part], None, None)
     assert stage.replicas() == []
+
+
+@_case
+def an_upload_is_of_its_key(stage: Stage) -> None:
+    upload_id = stage.upload(stage.head(stage.put()))
+    stage.destination.abort(f"{stage.key} and more", upload_id)
+    assert stage.destination.parts(f"{stage.key} and more", upload_id) is None
+    assert stage.destination.parts(stage.key, upload_id) == {}
+    stage.destination.abort(stage.key, upload_id)
 
 
 @_case

@@ -290,6 +290,9 @@ def nothing_unknown(key: Quiet) -> Problems:
         if crowded and "-" in version.etag and not key.tidy:
             # From an upload, so that it may lie anywhere.
             continue
+        if key.forged and (crowded or version.kind is Kind.MARKER):
+            # What a forged row names counts as ours, and what lies below that as seen.
+            continue
         mistaken = {"mark"} if version.kind is Kind.MARKER else {"put", "copy"} if crowded else set()
         if not mistaken & key.foreign:
             yield f"{version.version_id}, which we wrote for {version.truth.source}, is in no row"

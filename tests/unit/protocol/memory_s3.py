@@ -202,7 +202,7 @@ class MemoryDestination:
         algorithm: str | None,
         expected: Checksum | None,
     ) -> Published:
-        upload = self._upload(Call.DST_COMPLETE, upload_id)
+        upload = self._upload(Call.DST_COMPLETE, key, upload_id)
         given = {part.number: part.etag for part in parts}
         if not given or any(upload.parts.get(number, ("",))[0] != etag for number, etag in given.items()):
             raise classify(Call.DST_COMPLETE, "InvalidPart", 400, repr(given))
@@ -307,7 +307,7 @@ class MemoryDestination:
         return self._bucket.start(key, _stored(request, Contents()))
 
     def copy_part(self, ref: VersionRef, etag: str, key: str, upload_id: str, part: Part) -> CopiedPart:
-        upload = self._upload(Call.DST_PART, upload_id)
+        upload = self._upload(Call.DST_PART, key, upload_id)
         version, contents = self._copied(Call.DST_PART, ref, etag)
         upload.truth = self._replica_of(ref, version)
         copied = CopiedPart(part.number, etag_of(f"{contents.body}/{part.range}"))
@@ -316,12 +316,13 @@ class MemoryDestination:
 
     def parts(self, key: str, upload_id: str) -> Mapping[int, CopiedPart] | None:
         upload = self._bucket.uploads.get(upload_id)
-        if upload is None:
+        if upload is None or upload.key != key:
             return None
         return {number: CopiedPart(number, etag) for number, (etag, _) in upload.parts.items()}
 
     def abort(self, key: str, upload_id: str) -> None:
-        self._bucket.uploads.pop(upload_id, None)
+        if self.parts(key, upload_id) is not None:
+            self._bucket.uploads.pop(upload_id)
 
     # -- what they have in common
 
@@ -341,11 +342,12 @@ class MemoryDestination:
     def _contents(self, call: Call, key: str, version_id: str) -> Contents:
         return _of_object(call, self._s3.read(call, VersionRef(self._bucket.name, key, version_id)))
 
-    def _upload(self, call: Call, upload_id: str) -> Upload:
-        try:
-            return self._bucket.uploads[upload_id]
-        except KeyError:
-            raise classify(call, "NoSuchUpload", 404, upload_id) from None
+    def _upload(self, call: Call, key: str, upload_id: str) -> Upload:
+        """An upload is of its key: at another S3 knows none of that id."""
+        upload = self._bucket.uploads.get(upload_id)
+        if upload is None or upload.key != key:
+            raise classify(call, "NoSuchUpload", 404, upload_id)
+        return upload
 
     def _is_locked(self, lock: Lock) -> bool:
         return lock.legal_hold == "ON" or (lock.until is not None and lock.until > self._s3.clock.now())
