@@ -94,8 +94,8 @@ MUTANTS: Final = (
         "what is worked on under one lease is of one source key",
         Edit(
             "usecases/batch.py",
-            "places[work.key][work.source_key].append(work)",
-            'places[work.key][""].append(work)',
+            "places[work.key][work.source_key].append(placed)",
+            'places[work.key][""].append(placed)',
         ),
         tests=IDENTITY,
     ),

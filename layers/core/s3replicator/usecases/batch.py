@@ -172,9 +172,8 @@ class Batch:
                     continue
                 # A null version has got the name of what is there now.
                 tally.messages[work.change] |= tally.messages[change]
-                if above is not None:
-                    work = replace(work, above=above)  # noqa: PLW2901
-                places[work.key][work.source_key].append(work)
+                placed = work if above is None else replace(work, above=above)
+                places[work.key][work.source_key].append(placed)
         results = self._engine.parallel.map(
             lambda groups: self._run_place(list(groups.values()), configuration, deadline), places.values()
         )
