@@ -11,10 +11,12 @@ from typing import Any, Final
 
 import pytest
 
+from s3replicator.decisions import letters
 from s3replicator.decisions.events import Origin
-from s3replicator.decisions.ledger import LedgerKey
+from s3replicator.decisions.ledger import LedgerKey, Row
 from s3replicator.decisions.stamp import bucket_digest, place_of
 from tests.functional import jobs
+from tests.functional.faults import Fault, faults
 from tests.functional.test_eventbridge import bridged
 from tests.functional.world import ONE, SOURCE, TWO, Event, World
 
@@ -403,6 +405,38 @@ def test_in_a_stack_with_peers_what_a_user_wrote_arrives_though_it_bears_no_stam
     replica = world.row("ours").replica
     assert replica is not None
     assert world.tags("ours", replica) == {"a": "1"}
+
+
+@pytest.mark.parametrize(("writer", "there"), [(PEER, []), ("AROAEXAMPLEUSER00000", ["content"])])
+def test_who_wrote_what_could_not_be_looked_at_is_not_forgotten(
+    world: World, writer: str, there: list[str]
+) -> None:
+    """The job that tries it again has no event that would say so."""
+    world.rules(ONWARD)
+    world.settings(PEER_PRINCIPALS=PEER)
+    event = by(world.put("key", Metadata=FULL), writer)
+    with faults(Fault("HeadObject", status=503, code="SlowDown", times=99)):
+        world.deliver(event)
+    assert world.row("key").status == "PENDING"
+    done = jobs.run(world, ObjectReplicationStatuses=["FAILED"])
+    assert [task.get("reason") for task in done.tasks] == [None if there else "SrcObjectIsReplica"]
+    assert world.versions("key") == there
+
+
+def test_what_a_job_could_not_look_at_is_not_sent_onward_by_the_sweep(world: World) -> None:
+    world.settings(PEER_PRINCIPALS=PEER)
+    world.put("key", Metadata=FULL)
+    with faults(Fault("HeadObject", status=503, code="SlowDown", times=99)):
+        jobs.run(world)
+    assert world.row("key").origin is Origin.UNDECIDED
+    world.deliver(json.dumps(letters.from_row(f"{SOURCE}/key", *newest(world, "key"))), to="retry")
+    assert (world.row("key").status, world.row("key").reason) == ("NOT_ELIGIBLE", "SrcObjectIsReplica")
+    assert world.versions("key") == []
+
+
+def newest(world: World, key: str) -> tuple[str, Row, LedgerKey]:
+    [(version_id, row)] = world.ledger_head(key).rows.items()
+    return version_id, row, LedgerKey(ONE, key)
 
 
 def test_without_peers_what_cannot_bear_a_stamp_is_backfilled(world: World) -> None:

@@ -361,10 +361,56 @@ MUTANTS: Final = (
         "what was decided of a version is remembered by its row",
         Edit(
             "usecases/work.py",
-            "origin=self.change.origin or (old.origin if old is not None else None),",
+            "origin=self._origin(old),",
             "origin=None,",
         ),
         tests=REPLICAS,
+    ),
+    _mutant(
+        "a-row-made-unseen-decides",
+        "a row that was made before its version could be looked at decides nothing",
+        Edit(
+            "decisions/provenance.py",
+            "return Origin.USER if row.live or row.origin is None else None",
+            "return Origin.USER",
+        ),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "unseen-and-sent-round",
+        "what could not be looked at is decided when it can be, though we sent it round",
+        Edit(
+            "usecases/evidence.py",
+            "if change.destination is not None and not undecided:",
+            "if change.destination is not None:",
+        ),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "unseen-and-forgotten",
+        "what could not be looked at is remembered as undecided",
+        Edit("usecases/routing.py", "elif self._may_be_peers(change):", "elif False:"),
+        tests=WRITTEN,
+    ),
+    _mutant(
+        "a-users-becomes-undecided",
+        "of what somebody else wrote nothing is undecided, though it could not be looked at",
+        Edit(
+            "usecases/routing.py",
+            "unknown = change.origin is None and writer_of(change, self.peers) is not Writer.OTHER",
+            "unknown = change.origin is None",
+        ),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "undecided-for-ever",
+        "what has been read at last is decided at last",
+        Edit(
+            "usecases/work.py",
+            "return None if is_decided and old.origin is Origin.UNDECIDED else old.origin",
+            "return old.origin",
+        ),
+        tests=("tests/unit/test_origin_stored.py",),
     ),
     _mutant(
         "passed-over-in-silence",
@@ -628,6 +674,22 @@ MUTANTS: Final = (
         "nothing is copied from a replica that may hold other bytes",
         Edit("decisions/settling.py", "(row.purged or not row.copyable)", "row.purged"),
         tests=ADOPTION,
+    ),
+    _mutant(
+        "copied-from-doubt-though-listed",
+        "nothing is copied from a replica that may hold other bytes, though its source may not be copied",
+        Edit(
+            "usecases/settling.py",
+            "if is_refused and row.live and row.final and row.copyable:",
+            "if is_refused and row.live and row.final:",
+        ),
+        tests=ADOPTION,
+    ),
+    _mutant(
+        "order-of-another-null-version",
+        "an event of a null version does not order the one that it finds, though that is gone again",
+        Edit("usecases/work.py", "if replaced is not None:", "if False:"),
+        tests=RULES,
     ),
     _mutant(
         "proof-forgotten",
@@ -1300,7 +1362,7 @@ MUTANTS: Final = (
         "a replica whose source version is gone is copied again from itself",
         Edit(
             "usecases/settling.py",
-            "if is_refused and row.live and row.final:",
+            "if is_refused and row.live and row.final and row.copyable:",
             "if False:",
         ),
     ),

@@ -10,7 +10,7 @@ from s3replicator.decisions.ledger import Status
 from s3replicator.usecases.engine import Engine
 from tests.unit.protocol.memory_queues import Queue
 from tests.unit.protocol.runtime import ManualClock
-from tests.unit.protocol.scheduler import Worker
+from tests.unit.protocol.scheduler import Fate, Worker
 from tests.unit.protocol.world import Terms
 from tests.unit.test_protocol_rules import KEY, LARGE, FaultyWorld, Stage, shown
 
@@ -110,6 +110,39 @@ def test_nothing_is_copied_from_what_is_in_doubt() -> None:
     assert oldest.status is Status.COMPLETED
     assert [body for body in shown(stage.world.replica) if body == "foreign"] == ["foreign"]
     assert shown(stage.world.replica)[0] == shown(stage.world.source)[0]
+
+
+def test_nothing_is_copied_from_what_is_in_doubt_where_its_source_may_not_be() -> None:
+    """It has been archived since. An older version arrives, above which it would have to be copied again."""
+    stage = Stage.of()
+    late = stage.put()
+    planted = in_doubt(stage)
+    archive(stage, 0)
+    stage.deliver(late)
+    stage.drain()
+    newest, oldest = stage.rows()
+    assert (newest.status, newest.replica, newest.stray) == (Status.NOT_ELIGIBLE, None, (planted,))
+    assert oldest.status is Status.COMPLETED
+    assert shown(stage.world.replica) == [shown(stage.world.source)[1], "foreign"]
+    stage.settle()
+    assert shown(stage.world.replica) == [shown(stage.world.source)[1], "foreign"]
+
+
+def archive(stage: Stage, number: int) -> None:
+    """A lifecycle rule moves a version of the source: 0 is the newest."""
+    stage.world.source.change(KEY, stage.source()[number].version_id, storage_class="GLACIER")
+
+
+def test_nothing_is_copied_from_what_is_in_doubt_where_its_source_is_refused() -> None:
+    """It stays where it is, and an operator is told."""
+    stage = Stage.of()
+    late = stage.put()
+    planted = in_doubt(stage)
+    stage.deliver(late)
+    stage.world.refused = {"copy_part": Fate.DENIED, "create_upload": Fate.DENIED}
+    stage.drain()
+    assert shown(stage.world.replica).count("foreign") == 1
+    assert planted in stage.rows()[0].ids()
 
 
 def test_what_is_copied_again_from_its_source_is_not_in_doubt_any_more() -> None:

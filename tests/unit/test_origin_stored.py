@@ -3,6 +3,7 @@ then it is decided again."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from s3replicator.adapters.ledger_items import read_row, row_item
 from s3replicator.decisions import letters
 from s3replicator.decisions.events import ENVELOPE, Change, Origin, parse_body
 from s3replicator.decisions.ledger import LedgerKey, OrderFacts, Row, Status
-from s3replicator.decisions.versions import Kind
+from s3replicator.decisions.versions import Kind, SourceObject
+from s3replicator.usecases.work import Work
 
 KEY = LedgerKey("replica-bucket", "key")
 ROW = Row(Kind.OBJECT, Status.PENDING, OrderFacts("0A", 12.0), event_time=12.0, origin=Origin.ONWARD)
@@ -32,6 +34,24 @@ def test_a_row_and_every_message_made_of_it_say_the_same(origin: Origin | None) 
     assert change.origin is origin
     assert only(letters.for_destination(change, "replica-bucket")).origin is origin
     assert only(letters.parked(change, "replica-bucket", "rule", row)[0]).origin is origin
+
+
+def test_what_is_read_at_last_is_decided_at_last() -> None:
+    """Else a retry that is not told who wrote it would decide once more."""
+    waits = replace(ROW, origin=Origin.UNDECIDED)
+    change = only(letters.from_row("source-bucket/key", "v1", waits, KEY))
+    unread = Work(change, "replica-bucket", None)
+    assert unread.row(Status.PENDING, waits).origin is Origin.UNDECIDED
+    version = SourceObject(change.ref, 1, '"etag"', 12.0)
+    read = Work(replace(change, origin=None), "replica-bucket", None, source=version)
+    assert read.row(Status.PENDING, waits).origin is None
+
+
+@pytest.mark.parametrize("before", [None, Origin.USER, Origin.ONWARD])
+def test_what_was_decided_is_not_undecided_by_who_cannot_look(before: Origin | None) -> None:
+    change = only(letters.from_row("source-bucket/key", "v1", replace(ROW, origin=Origin.UNDECIDED), KEY))
+    row = Work(change, "replica-bucket", None).row(Status.PENDING, replace(ROW, origin=before))
+    assert row.origin is before
 
 
 def test_a_row_of_the_former_release_says_nothing() -> None:

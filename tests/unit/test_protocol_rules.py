@@ -624,6 +624,28 @@ def test_an_event_of_a_null_version_does_not_order_another() -> None:
     assert shown(stage.world.replica)[:1] == shown(stage.world.source)
 
 
+def test_an_event_of_a_null_version_does_not_order_another_that_is_gone() -> None:
+    """An old event finds it, and it is deleted while the key waits to be repaired. Of the two versions that
+    were deleted the first event is about the first."""
+    stage = Stage.of(most_deletes=1000)
+    stage.world.switch(False)
+    upload_id = stage.begin()
+    stage.world.wait(2)
+    marked = stage.mark()
+    stage.dies_after(stage.take(stage.end(upload_id)), "copy")
+    first = stage.purge()
+    stage.lease_runs_out()
+    stage.put(LARGE)
+    stage.deliver(marked)
+    second = stage.purge()
+    stage.drain()
+    for letter in (first, second):
+        stage.deliver(letter)
+        stage.drain()
+    assert shown(stage.world.replica) == []
+    stage.comes_to_rest()
+
+
 def test_a_null_marker_is_left_out_though_the_event_of_an_object_finds_it() -> None:
     stage = Stage.of(markers=False)
     stage.world.switch(False)

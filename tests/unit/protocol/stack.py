@@ -242,6 +242,10 @@ class Stack(World):
 
     def _hear(self, record: Mapping[str, Any], version: Version) -> None:
         super()._hear(record, version)
+        key = record["s3"]["object"]["key"]
+        if any(self._is_asked_for(key, worker) for worker in self._jobs):
+            # It may be gone again when that worker ends.
+            self._ask_for(key)
         if self.down:
             self.queues.letters[Queue.INGEST].pop()
             self.past[record["s3"]["object"]["key"]][version.name].unheard.add(record["eventName"])
@@ -390,9 +394,14 @@ class Stack(World):
         self._ask_for(request.key)
         return super()._settle(request)
 
+    def _is_asked_for(self, key: str, worker: Worker) -> bool:
+        """Whether the worker does what an operator wants of this key."""
+        asked = self._jobs[worker].asked
+        return worker.name in self._batches or (asked is not None and asked.key == key)
+
     def _ask_for(self, *keys: str) -> None:
         """An operator wants all versions of these keys, of which events may never have told: those there are
-        when the worker begins, and when it ends."""
+        when the worker begins, while it works, and when it ends."""
         for key in keys:
             for place in self.places(key):
                 self._told[place] |= {version.name for version in self.source.versions(key)}

@@ -183,6 +183,15 @@ TRACES: Final[Mapping[str, Script]] = {
         Terms(late=LateVersions.SKIP),
         *(("put_stamped", "a"), ("fail", "head", Fate.REFUSED), _handle(), ("heal",), ("put_before", "a")),
     ),
+    "no_replica_goes_onward_because_it_could_not_be_looked_at": _script(
+        Terms(topology=Topology.TWO_WAY, markers=False, declared=True),
+        *(_put(crowded=True), _handle(), ("turn", 1), ("settle", "a", False, False, 6, Fate.LOST)),
+    ),
+    "a_job_that_cannot_ask_the_ledger_sends_no_replica_onward": _script(
+        Terms(topology=Topology.CHAIN, declared=True),
+        *(_put(crowded=True), _handle(), ("turn", 1), ("fail", "peek", Fate.REFUSED)),
+        *(("job", JobKind.BACKFILL, _ALL, Fate.DONE), ("heal",)),
+    ),
     # -- what is given up
     "a_debt_that_only_an_operator_can_pay_is_parked_once_it_can_be": _script(
         Terms(),

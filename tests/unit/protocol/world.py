@@ -713,6 +713,9 @@ class World:
         allowed = set(Status)
         if before.status is Status.COMPLETED:
             allowed = {Status.COMPLETED, Status.TOMBSTONE}
+            if before.doubt:
+                # It may have been anybody's.
+                allowed.add(Status.NOT_ELIGIBLE)
         elif before.status is Status.TOMBSTONE and self._is_long_gone(key, version_id):
             allowed = {Status.TOMBSTONE}
         if after.status not in allowed:

@@ -91,6 +91,8 @@ class Origin(StrEnum):
     USER = "user"
     #: It is a replica, and it is carried onward.
     ONWARD = "onward"
+    #: Nothing yet: it could not be looked at, and it is not known who wrote it, though there are peers.
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)

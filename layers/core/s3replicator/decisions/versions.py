@@ -42,6 +42,14 @@ def is_null(version_name: str) -> bool:
     return version_name == NULL or version_name.startswith(f"{NULL}@")
 
 
+def named_time(version_name: str) -> float | None:
+    """When a null version was written, as its name says, in seconds since the epoch; None for any other, and
+    for one that nobody has looked at."""
+    _, _, named = version_name.partition(f"{NULL}@")
+    seconds = named.partition("-")[0]
+    return float(seconds) if is_null(version_name) and seconds.isdecimal() else None
+
+
 def id_for_s3(version_name: str) -> str:
     """The version id that S3 knows it by."""
     return NULL if is_null(version_name) else version_name

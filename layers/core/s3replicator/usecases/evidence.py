@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from s3replicator.decisions.events import Change, ChangeKind
+from s3replicator.decisions.events import Change, ChangeKind, Origin
 from s3replicator.decisions.failures import ReplicationError, RetryableError
 from s3replicator.decisions.ledger import LedgerKey, Row, source_name
 from s3replicator.decisions.provenance import (
@@ -27,10 +27,10 @@ Peek = Callable[[LedgerKey, str, str], Row | None]
 def evidence_of(version: SourceObject, change: Change, peers: frozenset[str]) -> Evidence:
     """As far as the version and its event tell. What we send round ourselves has a row, by which somebody
     decided; but what bears a stamp is decided once more if its row does not say how."""
-    writer = writer_of(change, peers)
-    if change.destination is not None:
+    writer, undecided = writer_of(change, peers), change.origin is Origin.UNDECIDED
+    if change.destination is not None and not undecided:
         return Evidence(version, writer, change.origin)
-    return Evidence(version, writer, may_be_peers=bool(peers) and writer is Writer.UNKNOWN)
+    return Evidence(version, writer, may_be_peers=(undecided or bool(peers)) and writer is Writer.UNKNOWN)
 
 
 def writer_of(change: Change, peers: frozenset[str]) -> Writer:

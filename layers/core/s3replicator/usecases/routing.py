@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
-from s3replicator.decisions.events import Change, ChangeKind
+from s3replicator.decisions.events import Change, ChangeKind, Origin
 from s3replicator.decisions.failures import NotEligible, PassedOver, Reason, ReplicationError, SourceGone
 from s3replicator.decisions.ledger import LedgerKey
 from s3replicator.decisions.outcome import Outcome, Result
@@ -64,6 +64,8 @@ class Router:
         if change.destination is not None:
             # Sent back by us: there is, or may be, a row that must not stay open.
             contending = {change.destination: contending.get(change.destination, ())}
+        elif self._may_be_peers(change):
+            change = replace(change, origin=Origin.UNDECIDED)
         looked_at = _LookedAt(self.source, change)
         try:
             if needs_object(contending) and (other := looked_at.turned_into()) is not None:
@@ -92,6 +94,11 @@ class Router:
         case = _Case(self, change, evidence_of(version, change, self.peers), job)
         works = [case.work(bucket, rule) for bucket, rule in wanted.items()]
         return [work for work in works if work is not None] + closed
+
+    def _may_be_peers(self, change: Change) -> bool:
+        """Whether that has to be remembered, should the version not be looked at."""
+        unknown = change.origin is None and writer_of(change, self.peers) is not Writer.OTHER
+        return bool(self.peers) and unknown and change.version_kind is Kind.OBJECT
 
     def _is_passed_over_unseen(self, change: Change, contending: _Contending) -> bool:
         """Whether a peer wrote it, and no rule can carry it onward. Of a delete marker nobody could say where

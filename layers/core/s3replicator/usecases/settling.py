@@ -57,7 +57,7 @@ from s3replicator.usecases.endings import (
     waiting_row,
 )
 from s3replicator.usecases.engine import Engine
-from s3replicator.usecases.leased_key import LeasedKey, adopt
+from s3replicator.usecases.leased_key import LeasedKey, adopt, retired
 from s3replicator.usecases.refresh import is_news, pay
 from s3replicator.usecases.routing import Router
 from s3replicator.usecases.uploads import complete_upload, discard_upload
@@ -324,8 +324,8 @@ class Settlement:
         except ReplicationError as failure:
             if failure.reason is Reason.LEDGER_UNAVAILABLE:
                 raise
-            verified = row.live and row.final
-            if verified and work.may_copy_replica and not isinstance(failure, RetryableError):
+            may_copy = row.live and row.final and row.copyable and work.may_copy_replica
+            if may_copy and not isinstance(failure, RetryableError):
                 self.works[version_id] = replace(work, failure=failure)
             else:
                 self._give_up(work, row, failure)
@@ -397,7 +397,10 @@ class Settlement:
             # Who wanted the replica back has since had the rules put it elsewhere.
             self._set(work.version_id, removed_by_others(row))
             return
-        if row.status is Status.COMPLETED:
+        if not row.copyable and isinstance(failure, NotEligible):
+            # It may be anybody's, and what it should be cannot be copied: nothing stands for the version.
+            row = retired(row)
+        elif row.status is Status.COMPLETED:
             self._hold_up(work, row, failure)
             if row.live and isinstance(failure, RetryableError):
                 raise Unfinished(failure)
@@ -608,7 +611,7 @@ class Settlement:
             here = (work for work in works if work.key == self.leased.key)
             work = next(here, None) or self._unwanted(version_id, row, works)
         is_refused = work.failure is not None and not isinstance(work.failure, RetryableError)
-        if is_refused and row.live and row.final:
+        if is_refused and row.live and row.final and row.copyable:
             work = self._from_replica(work, row)
         self.works[version_id] = work
         return work

@@ -19,7 +19,7 @@ from s3replicator.decisions.plan import is_large
 from s3replicator.decisions.provenance import trace_of
 from s3replicator.decisions.replica import bears_stamp, foretold_etag
 from s3replicator.decisions.stamp import Stamp
-from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, is_null
+from s3replicator.decisions.versions import Kind, SourceObject, SourceVersion, is_null, named_time
 
 #: What a version is that may still arrive.
 _UNREPLICATED: Final = frozenset({Status.PENDING, Status.FAILED})
@@ -104,6 +104,10 @@ class Work:
         if self.again is not None:
             return self.again.order
         if self.source is None:
+            replaced = named_time(self.version_id)
+            if replaced is not None:
+                # It has been read, and came after the one that the event told of.
+                return OrderFacts(None, replaced)
             return OrderFacts(self.change.sequencer, self.change.event_time)
         # The null version that is there now need not be the one that the event told of.
         sequencer = None if is_null(self.version_id) else self.change.sequencer
@@ -145,7 +149,7 @@ class Work:
             event_time=self.change.event_time,
             threshold=self._threshold(status, old),
             missed=self.change.missed or (old is not None and old.missed and old.status in _UNREPLICATED),
-            origin=self.change.origin or (old.origin if old is not None else None),
+            origin=self._origin(old),
         )
         if self.change.follows:
             fresh = fresh.owing(self.change.kind)
@@ -165,6 +169,14 @@ class Work:
             acl=old.acl or fresh.acl,
             rule=fresh.rule or old.rule,
         )
+
+    def _origin(self, old: Row | None) -> Origin | None:
+        """What has been decided of the version, now or before."""
+        told = self.change.origin
+        if old is None or (told is not None and told is not Origin.UNDECIDED):
+            return told
+        is_decided = told is None and self.source is not None
+        return None if is_decided and old.origin is Origin.UNDECIDED else old.origin
 
     def _threshold(self, status: Status, old: Row | None) -> float | None:
         """A version is late or not the first time it is to be replicated, and then only."""
