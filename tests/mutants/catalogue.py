@@ -686,6 +686,36 @@ MUTANTS: Final = (
         tests=ADOPTION,
     ),
     _mutant(
+        "unread-and-owed-for-ever",
+        "what a null version is owed stays due where it cannot be looked at",
+        Edit(
+            "usecases/refresh.py",
+            "failures = dict.fromkeys(row.owed, unread)",
+            "raise unread",
+        ),
+        tests=RULES,
+    ),
+    _mutant(
+        "kept-out-and-owed-nothing",
+        "what is kept out stays owed what has changed of it, however often it is tried",
+        Edit(
+            "usecases/conflicts.py",
+            "row = failed_row(engine, work, known, conflict(owner, work.source_key))",
+            "row = failed_row(engine, work, None, conflict(owner, work.source_key))",
+        ),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "not-listed-yet-and-unlike",
+        "of what has just been written no ETag is known, so nothing is unlike it",
+        Edit(
+            "decisions/replica.py",
+            'comparable = digest is not None and replica.etag != "" and not replica.multipart',
+            "comparable = digest is not None and not replica.multipart",
+        ),
+        tests=RECALL,
+    ),
+    _mutant(
         "order-of-another-null-version",
         "an event of a null version does not order the one that it finds, though that is gone again",
         Edit("usecases/work.py", "if replaced is not None:", "if False:"),

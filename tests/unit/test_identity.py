@@ -485,6 +485,28 @@ def test_a_later_change_of_what_is_kept_out_is_owed_to_it(moved: Places) -> None
     assert (row.status, row.owed) == (Status.FAILED, frozenset({ChangeKind.ACL_CHANGED}))
 
 
+def test_what_is_owed_to_what_is_kept_out_stays_so_when_it_is_retried(moved: Places) -> None:
+    record = moved.put("other/x", "of other")
+    moved.deliver(record)
+    moved.deliver({**record, "eventName": "ObjectAcl:Put"})
+    [letter] = moved.take(Queue.PARKED)
+    moved.process([letter.body])
+    [row] = moved.kept_out("other/x").values()
+    assert (row.attempts, row.owed, row.acl) == (2, frozenset({ChangeKind.ACL_CHANGED}), True)
+
+
+def test_what_is_owed_to_what_is_kept_out_stays_so_while_it_may_not_be_copied(moved: Places) -> None:
+    """It is archived, and an operator tries again; then it is restored."""
+    record = moved.put("other/x", "of other")
+    moved.deliver(record)
+    moved.deliver({**record, "eventName": "ObjectAcl:Put"})
+    [letter] = moved.take(Queue.PARKED)
+    moved.source.change("other/x", version_of(record), storage_class="GLACIER")
+    assert results(moved.process([letter.body])) == [Result.NOT_ELIGIBLE]
+    [row] = moved.kept_out("other/x").values()
+    assert (row.status, row.owed) == (Status.NOT_ELIGIBLE, frozenset({ChangeKind.ACL_CHANGED}))
+
+
 def test_a_listed_version_that_is_called_gone_stays_kept_out(
     moved: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -646,6 +646,21 @@ def test_an_event_of_a_null_version_does_not_order_another_that_is_gone() -> Non
     stage.comes_to_rest()
 
 
+def test_what_a_null_version_is_owed_is_not_forgotten_where_it_cannot_be_looked_at() -> None:
+    """Its message does not name it: when it comes again, another one has taken its place."""
+    stage = Stage.of()
+    stage.world.switch(False)
+    stage.deliver(stage.put())
+    worker = stage.until(stage.take(stage.tag(0, "red")), "head", times=2)
+    stage.world.step(worker, Fate.REFUSED)
+    stage.world.finish(worker)
+    [row] = stage.rows()
+    assert row.owed
+    assert row.due is not None
+    stage.put()
+    stage.comes_to_rest()
+
+
 def test_a_null_marker_is_left_out_though_the_event_of_an_object_finds_it() -> None:
     stage = Stage.of(markers=False)
     stage.world.switch(False)

@@ -240,3 +240,21 @@ def test_a_copy_of_a_replica_that_is_gone_holds_its_bytes_all_the_same() -> None
     stage.remove_foreign(1)
     row = recalled(stage)
     assert (row.doubt, row.proven, row.copyable) == (True, True, True)
+
+
+def test_a_users_copy_of_what_is_copied_again_is_known_for_what_it_is_at_once() -> None:
+    """Of a replica that has just been made again nobody has listed the ETag yet."""
+    stage = Stage.of()
+    letter, marked = stage.end(stage.begin()), stage.mark()
+    stage.deliver(letter)
+    [replica] = stage.replicas()
+    stage.world.copy_foreign(KEY, replica.version_id)
+    [copy, _] = stage.replicas()
+    marking = stage.until(stage.take(marked), "put_marker")
+    stage.expire(0)
+    stage.world.finish(marking)
+    stage.settle()
+    once = stage.rows()
+    assert once[1].stray == (copy.version_id,)
+    stage.settle()
+    assert stage.rows() == once

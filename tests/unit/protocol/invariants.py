@@ -23,8 +23,9 @@ class Past:
     ``body`` is None for a delete marker; ``crowded``: its metadata has no room for a stamp; ``twice``:
     another null version of the same second has the same name; ``deleted``: when somebody deleted it;
     ``expired``: it went without anybody deleting it; ``unheard``: names of the events about it that have been
-    lost; ``by_stack``: a stack wrote it, so it is a replica itself; ``stamped``: it bears a stamp,
-    whoever wrote it; ``copied``: a user made it of this version of the key.
+    lost; ``by_peers``: those of what declared peers did to it; ``by_stack``: a stack wrote it, so it is a
+    replica itself; ``stamped``: it bears a stamp, whoever wrote it; ``copied``: a user made it of this
+    version of the key.
     """
 
     kind: Kind
@@ -36,12 +37,17 @@ class Past:
     deleted: float | None = None
     expired: bool = False
     unheard: set[str] = field(default_factory=set)
+    by_peers: set[str] = field(default_factory=set)
     by_stack: bool = False
     stamped: bool = False
     copied: str | None = None
 
     def has_missed(self, *kinds: str) -> bool:
         return any(event.startswith(kinds) for event in self.unheard)
+
+    def is_peers_alone(self, *kinds: str) -> bool:
+        """What a peer changes of a version, whoever wrote it, counts as done to a replica of its own."""
+        return any(event.startswith(kinds) for event in self.by_peers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +129,14 @@ class Quiet:
         if row is None:
             return vid in self.named
         unselected = past.kind is Kind.MARKER and not self.markers
+        # Without room for a stamp, and without its event, nobody can tell it from a peer's.
+        may_be_peers = past.crowded and self.shared
         return row.status is Status.NOT_ELIGIBLE and (
-            past.stamped or past.by_stack or unselected or (self.changed and not self.reconciled)
+            past.stamped
+            or past.by_stack
+            or unselected
+            or may_be_peers
+            or (self.changed and not self.reconciled)
         )
 
     def is_taken_for_replica(self, past: Past) -> bool:
@@ -320,16 +332,21 @@ def rows_tell_the_truth(key: Quiet) -> Problems:
                 yield f"the replica of {vid} has the stamp {stamp}"
 
 
+def _is_told(key: Quiet, name: str, kind: str) -> bool:
+    past = key.past[name]
+    return (key.reconciled or not past.has_missed(kind)) and not past.is_peers_alone(kind)
+
+
 def tags_agree(key: Quiet) -> Problems:
     for name, version, replica in _pairs(key):
-        told = key.reconciled or not key.past[name].has_missed("ObjectTagging:")
+        told = _is_told(key, name, "ObjectTagging:")
         if told and replica.tags != version.tags:
             yield f"the replica of {name} has other tags"
 
 
 def annotations_agree(key: Quiet) -> Problems:
     for name, version, replica in _pairs(key):
-        told = key.reconciled or not key.past[name].has_missed("ObjectAnnotation:")
+        told = _is_told(key, name, "ObjectAnnotation:")
         if told and replica.annotations != version.annotations:
             yield f"the replica of {name} has other annotations: {dict(replica.annotations)}"
 
@@ -340,7 +357,8 @@ def acls_agree(key: Quiet) -> Problems:
     if key.changed:
         return
     for name, version, replica in _pairs(key):
-        told = name not in key.passed_over and not key.past[name].has_missed("ObjectAcl:")
+        missed = key.past[name].has_missed("ObjectAcl:") or key.past[name].is_peers_alone("ObjectAcl:")
+        told = name not in key.passed_over and not missed
         if told and replica.grants != version.grants:
             yield f"the replica of {name} has another ACL"
 

@@ -248,10 +248,15 @@ class Stack(World):
             self._ask_for(key)
         if self.down:
             self.queues.letters[Queue.INGEST].pop()
-            self.past[record["s3"]["object"]["key"]][version.name].unheard.add(record["eventName"])
+            self.past[key][version.name].unheard.add(record["eventName"])
+        if self._is_by_peer(record):
+            self.past[key][version.name].by_peers.add(record["eventName"])
         for stack in self.site.stacks:
             if stack.replica is self.source and isinstance(stack, Stack):
                 stack._overhear(record, version)
+
+    def _is_by_peer(self, record: Mapping[str, Any]) -> bool:
+        return any(peer in record["userIdentity"]["principalId"] for peer in self.peers)
 
     def _overhear(self, record: Mapping[str, Any], version: Version) -> None:
         """What happens at the destination, which is a source, too."""

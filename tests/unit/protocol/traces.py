@@ -192,6 +192,11 @@ TRACES: Final[Mapping[str, Script]] = {
         *(_put(crowded=True), _handle(), ("turn", 1), ("fail", "peek", Fate.REFUSED)),
         *(("job", JobKind.BACKFILL, _ALL, Fate.DONE), ("heal",)),
     ),
+    "an_acl_that_changed_while_its_version_was_kept_out_comes_with_it": _script(
+        Terms(stripped="x/", added="eu/"),
+        *(_put("a"), _handle(), _put("x/a"), ("grant", "x/a", 0, "red"), _handle(), _handle()),
+        *(("purge", "a", 0), ("meddle", "a", 0, False)),
+    ),
     # -- what is given up
     "a_debt_that_only_an_operator_can_pay_is_parked_once_it_can_be": _script(
         Terms(),

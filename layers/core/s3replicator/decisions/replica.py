@@ -331,7 +331,8 @@ def is_listed_alike(listed: ListedVersion, replica: SourceObject) -> bool | None
 
 def may_hold_the_same(replica: ListedVersion, size: int, digest: str | None) -> bool:
     """Whether an object of this size and ``digest_of`` can hold the bytes of a listed replica."""
-    comparable = digest is not None and not replica.multipart
+    # Of what has just been written nobody has listed the ETag yet.
+    comparable = digest is not None and replica.etag != "" and not replica.multipart
     return replica.size == size and (not comparable or digest == replica.etag)
 
 

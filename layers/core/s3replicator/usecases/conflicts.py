@@ -40,7 +40,8 @@ def keep_out(engine: Engine, work: Work, owner: str) -> Outcome:
         case NotEligible(reason=Reason.RULE_GONE as reason):
             return _close(engine, work, Result.NOT_SELECTED, reason)
         case NotEligible() as refused:
-            row = failed_row(engine, work, None, refused)
+            known = engine.ledger.peek(work.key, work.source_key, work.version_id)
+            row = failed_row(engine, work, known, refused)
             _record(engine, work, row)
             return work.outcome(Result.NOT_ELIGIBLE, row)
     return _park(engine, work, owner)
@@ -84,7 +85,7 @@ def _park(engine: Engine, work: Work, owner: str) -> Outcome:
 
 
 def _kept_out(engine: Engine, work: Work, owner: str, known: Row | None) -> Row:
-    row = failed_row(engine, work, None, conflict(owner, work.source_key))
+    row = failed_row(engine, work, known, conflict(owner, work.source_key))
     if known is None:
         return row
     return replace(row, attempts=known.attempts + 1, first_failure=known.first_failure)

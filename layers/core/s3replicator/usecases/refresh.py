@@ -77,6 +77,8 @@ def pay(
     except SourceGone as gone:
         answer = confirmed(engine.source, pair.ref, gone)
         failures = {} if answer is gone else dict.fromkeys(row.owed, answer)
+    except ReplicationError as unread:
+        failures = dict.fromkeys(row.owed, unread)
     if not failures:
         leased.set_row(version_id, owing_nothing(row))
         return None
