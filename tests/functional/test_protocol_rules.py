@@ -131,3 +131,26 @@ def test_a_duplicate_is_acknowledged_only_if_its_key_is_clean(world: World) -> N
     world.deliver(event)
     world.drain()
     assert world.at_rest("key")
+
+
+@pytest.mark.parametrize("refused", ["CreateMultipartUpload", "UploadPartCopy"])
+def test_a_large_replica_that_may_not_be_put_in_its_place_is_parked_once(
+    world: World, small_parts: int, refused: str
+) -> None:
+    """And again when somebody has it tried again, until it works."""
+    world.rules({})
+    old = world.put("key", b"old")
+    large = b"x" * (small_parts + 1)
+    world.deliver(world.put("key", large))
+    world.drain()
+    world.deliver(old)
+    with faults(Fault(refused, status=403, code="AccessDenied", times=1000)):
+        world.drain()
+        [parked] = world.take("parked")
+        world.deliver(parked)
+        world.drain()
+        [parked] = world.take("parked")
+    world.deliver(parked)
+    world.drain()
+    assert world.versions("key") == [large.decode(), "old"]
+    assert world.at_rest("key")

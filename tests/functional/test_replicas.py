@@ -21,6 +21,7 @@ from tests.functional.test_eventbridge import bridged
 from tests.functional.world import ONE, SOURCE, TWO, Event, World
 
 PEER: Final = "AROAEXAMPLEPEER00000"
+USER: Final = "AROAEXAMPLEUSER00000"
 NEXT_CONTROL: Final = "control-of-the-next-stack"
 MARKERS: Final[dict[str, Any]] = {"DeleteMarkerReplication": {"Status": "Enabled"}}
 ONWARD: Final[dict[str, Any]] = {"Extensions": {"Replicas": {"Status": "Enabled"}}}
@@ -205,12 +206,14 @@ def test_an_older_version_restored_in_place_goes_to_the_other_side(
     assert world.versions("key", ONE) == ["first", "second", "first"]
 
 
-def test_a_plain_replica_costs_one_list_more_and_one_without_a_stamp_nothing(world: World) -> None:
+def test_a_plain_replica_costs_one_list_and_one_read_more_and_one_without_a_stamp_nothing(
+    world: World,
+) -> None:
     plain = world.deliver(world.put("plain")).recording.sent
     assert plain["ListObjectVersions"] == 0
     assert plain["HeadObject"] == 1
     replica = world.deliver(world.put("key", Metadata=stamp("key"))).recording.sent
-    assert (replica["ListObjectVersions"], replica["HeadObject"], replica["GetItem"]) == (1, 1, 0)
+    assert (replica["ListObjectVersions"], replica["HeadObject"], replica["GetItem"]) == (1, 1, 1)
 
 
 def test_an_older_version_of_another_nonce_is_no_original(world: World) -> None:
@@ -407,7 +410,7 @@ def test_in_a_stack_with_peers_what_a_user_wrote_arrives_though_it_bears_no_stam
     assert world.tags("ours", replica) == {"a": "1"}
 
 
-@pytest.mark.parametrize(("writer", "there"), [(PEER, []), ("AROAEXAMPLEUSER00000", ["content"])])
+@pytest.mark.parametrize(("writer", "there"), [(PEER, []), (USER, ["content"])])
 def test_who_wrote_what_could_not_be_looked_at_is_not_forgotten(
     world: World, writer: str, there: list[str]
 ) -> None:
@@ -432,6 +435,74 @@ def test_what_a_job_could_not_look_at_is_not_sent_onward_by_the_sweep(world: Wor
     world.deliver(json.dumps(letters.from_row(f"{SOURCE}/key", *newest(world, "key"))), to="retry")
     assert (world.row("key").status, world.row("key").reason) == ("NOT_ELIGIBLE", "SrcObjectIsReplica")
     assert world.versions("key") == []
+
+
+def unreadable() -> Fault:
+    return Fault("HeadObject", status=503, code="SlowDown", times=99)
+
+
+def swept(world: World, key: str = "key") -> str:
+    """What the sweep sends round for the only row of a key."""
+    return json.dumps(letters.from_row(f"{SOURCE}/{key}", *newest(world, key)))
+
+
+def test_a_users_event_decides_though_it_cannot_read_the_version_either(world: World) -> None:
+    world.settings(PEER_PRINCIPALS=PEER)
+    event = by(world.put("key", Metadata=FULL), USER)
+    with faults(unreadable()):
+        jobs.run(world)
+        world.deliver(event)
+    world.deliver(swept(world), to="retry")
+    assert world.versions("key") == ["content"]
+
+
+def test_what_was_decided_since_is_not_undone_by_what_was_sent_round_before(world: World) -> None:
+    world.settings(PEER_PRINCIPALS=PEER)
+    event = by(world.put("key", Metadata=FULL), USER)
+    with faults(unreadable()):
+        jobs.run(world)
+    sent = swept(world)
+    with faults(Fault("CopyObject", status=503, code="SlowDown", times=99)):
+        world.deliver(event)
+    world.deliver(sent, to="retry")
+    assert world.versions("key") == ["content"]
+
+
+def test_what_was_published_had_been_decided_though_its_answer_was_lost(world: World) -> None:
+    """Else an older version that comes late would end above it."""
+    world.settings(PEER_PRINCIPALS=PEER)
+    old = by(world.put("key", b"old"), USER)
+    new = by(world.put_parts("key", [b"new"], Metadata=FULL), USER)
+    with faults(unreadable()):
+        jobs.run(world)
+    with faults(Fault("CopyObject", effect=True, times=1)):
+        world.deliver(new)
+    world.drain()
+    world.deliver(old)
+    world.drain()
+    assert world.versions("key")[0] == "new"
+
+
+@pytest.mark.parametrize("asked", [["REPLICA"], ["REPLICA", "NONE"]])
+@pytest.mark.parametrize("metadata", [FULL, stamp("key")])
+def test_a_job_for_replicas_brings_what_ended_as_one(
+    world: World, asked: list[str], metadata: dict[str, str]
+) -> None:
+    world.settings(PEER_PRINCIPALS=PEER)
+    world.put("key", Metadata=metadata)
+    with faults(unreadable()):
+        jobs.run(world)
+    world.deliver(swept(world), to="retry")
+    assert (world.row("key").status, world.row("key").reason) == ("NOT_ELIGIBLE", "SrcObjectIsReplica")
+    jobs.run(world, "again", ObjectReplicationStatuses=asked)
+    assert world.versions("key") == ["content"]
+
+
+@pytest.mark.parametrize("digits", [12, 20, 150, 400])
+def test_a_null_version_of_a_time_that_is_none_surprises_nobody(world: World, digits: int) -> None:
+    made_up = world.event("ObjectCreated:Put", "key", f"null@{'9' * digits}")
+    for function in ("replicate", "retry"):
+        assert world.deliver(made_up, to=function).failed == []
 
 
 def newest(world: World, key: str) -> tuple[str, Row, LedgerKey]:

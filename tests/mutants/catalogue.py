@@ -351,7 +351,7 @@ MUTANTS: Final = (
         "in a stack with peers no job carries what may be a peer's and bears no stamp",
         Edit(
             "decisions/provenance.py",
-            "unknown = evidence.may_be_peers and not can_be_stamped(version)\n        return",
+            "unknown = evidence.may_be_peers and may_lack_stamp(version)\n        return",
             "unknown = False\n        return",
         ),
         tests=PROVENANCE,
@@ -407,7 +407,7 @@ MUTANTS: Final = (
         "what has been read at last is decided at last",
         Edit(
             "usecases/work.py",
-            "return None if is_decided and old.origin is Origin.UNDECIDED else old.origin",
+            "return None if told is None and old.origin is Origin.UNDECIDED else old.origin",
             "return old.origin",
         ),
         tests=("tests/unit/test_origin_stored.py",),
@@ -425,7 +425,7 @@ MUTANTS: Final = (
     _mutant(
         "failover-by-halves",
         "a job for replicas goes on with those that it began",
-        Edit("decisions/selection.py", "or (begun_onward and now is Standing.FAILED)", ""),
+        Edit("decisions/selection.py", "is_replica = row.origin is Origin.ONWARD or", "is_replica ="),
         tests=REPLICAS,
     ),
     _mutant(
@@ -704,6 +704,96 @@ MUTANTS: Final = (
             "row = failed_row(engine, work, None, conflict(owner, work.source_key))",
         ),
         tests=IDENTITY,
+    ),
+    _mutant(
+        "peers-measured-by-ours",
+        "a peer's replica may have had no room for a stamp that this bucket's would have",
+        Edit(
+            "decisions/provenance.py",
+            "evidence.may_be_peers and may_lack_stamp(version)\n        return",
+            "evidence.may_be_peers and not can_be_stamped(version)\n        return",
+        ),
+        tests=PROVENANCE,
+    ),
+    _mutant(
+        "undone-by-what-was-sent-before",
+        "what has been decided since is not undone by what was sent round before",
+        Edit(
+            "usecases/routing.py",
+            "if self.job is not None or change.follows or change.origin is Origin.UNDECIDED:",
+            "if self.job is not None or change.follows:",
+        ),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "published-and-undecided",
+        "what has been published had been decided",
+        Edit(
+            "usecases/leased_key.py",
+            "origin=None if fresh.origin is Origin.UNDECIDED else fresh.origin,",
+            "origin=fresh.origin,",
+        ),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "kept-out-and-undecided",
+        "an event decides for a version that is kept out, too",
+        Edit("usecases/conflicts.py", "if known.origin is not row.origin:", "if False:"),
+        tests=IDENTITY,
+    ),
+    _mutant(
+        "ended-as-a-replica-for-ever",
+        "a job for replicas brings what ended as one",
+        Edit("decisions/selection.py", " or row.reason == Reason.SRC_IS_REPLICA", ""),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "any-number-is-a-time",
+        "a null version of a time that is none surprises nobody",
+        Edit("decisions/versions.py", " and len(seconds) <= _MOST_DIGITS", ""),
+        tests=REPLICAS,
+    ),
+    _mutant(
+        "lost-and-forgotten-in-doubt",
+        "a lost replica that was in doubt stays lost",
+        Edit(
+            "usecases/settling.py",
+            "if row.live and not row.copyable and isinstance",
+            "if not row.copyable and isinstance",
+        ),
+        tests=ADOPTION,
+    ),
+    _mutant(
+        "refused-and-asked-for-again",
+        "what has been refused waits for an operator, and is not asked for by who only orders",
+        Edit("usecases/settling.py", "if self.only_orders and is_given_up(row):", "if False:"),
+        tests=FUNCTIONS,
+    ),
+    _mutant(
+        "gone-and-tried-for-ever",
+        "what is gone and was tried in vain is not tried for ever",
+        Edit(
+            "decisions/settling.py",
+            "return self._stays(version_id) and version_id not in self.wish.failed",
+            "return self._stays(version_id)",
+        ),
+        tests=DECISIONS,
+    ),
+    _mutant(
+        "left-out-and-in-the-way",
+        "what was left out does not move the replica of a version that is gone",
+        Edit("decisions/settling.py", "-inf if is_left_out else inf", "inf"),
+        tests=DECISIONS,
+    ),
+    _mutant(
+        "passed-over-and-left-open",
+        "what was begun is looked after though its version is passed over when it comes again",
+        Edit(
+            "usecases/batch.py",
+            "if self._may_be_begun(work, work.failure) and is_interrupted(self._engine, work):",
+            "if False:",
+        ),
+        tests=WRITTEN,
     ),
     _mutant(
         "not-listed-yet-and-unlike",
@@ -1419,7 +1509,7 @@ MUTANTS: Final = (
     _mutant(
         "tie-lost",
         "in a tie of times the newest listed version stands above one that is gone",
-        Edit("decisions/settling.py", "stays = version_id != newest and self", "stays = self"),
+        Edit("decisions/settling.py", "if version_id != newest and self._is_here(", "if self._is_here("),
         tests=(*DECISIONS, *IN_MEMORY),
     ),
     _mutant(

@@ -97,7 +97,7 @@ class _Key:
             if version.version_id in self.rows and self._is_wanted(version.version_id)
         ]
         newest = wanted[-1] if wanted else None
-        gone = [vid for vid in self.rows if vid not in self._rank and self._stays(vid)]
+        gone = [vid for vid in self.rows if vid not in self._rank and self._is_kept(vid)]
         for vid in sorted(gone, key=self._age):
             wanted.insert(self._place_of_gone(vid, wanted, newest), vid)
         return wanted
@@ -111,9 +111,15 @@ class _Key:
         highest = next((n for n, above in enumerate(newer) if above and n >= lowest), len(wanted))
         for n in range(lowest, highest):
             other = wanted[n]
-            if other == newest or not (self._is_here(other) and self._at(other) < self._at(gone)):
+            lies_below = self._is_here(other) and self._at(other) < self._at(gone)
+            if other == newest or not (lies_below or self._is_left_out_already(other)):
                 return n
         return highest
+
+    def _is_left_out_already(self, version_id: str) -> bool:
+        row = self.rows[version_id]
+        is_late = row.status is Status.SUPERSEDED and version_id not in self.wish.asked
+        return is_late and not self._is_here(version_id)
 
     def _is_wanted(self, version_id: str) -> bool:
         row = self.rows[version_id]
@@ -126,6 +132,10 @@ class _Key:
         if _is_wanted_back(row):
             return True
         return row.status is Status.PENDING and row.reason in WAITING_FOR_ORDER
+
+    def _is_kept(self, version_id: str) -> bool:
+        """Whether a version that is gone is to stand in its place, and has not been tried in vain."""
+        return self._stays(version_id) and version_id not in self.wish.failed
 
     def _stays(self, version_id: str) -> bool:
         """Whether the replica of a version that is gone stays in its place."""

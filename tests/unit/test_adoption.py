@@ -128,6 +128,17 @@ def test_nothing_is_copied_from_what_is_in_doubt_where_its_source_may_not_be() -
     assert shown(stage.world.replica) == [shown(stage.world.source)[1], "foreign"]
 
 
+def test_a_lost_replica_that_was_in_doubt_stays_lost_where_its_source_may_not_be_copied() -> None:
+    stage = Stage.of()
+    in_doubt(stage)
+    stage.remove_foreign()
+    stage.settle()
+    archive(stage, 0)
+    stage.settle(restore_lost=True)
+    [row] = stage.rows()
+    assert (row.status, row.lost) == (Status.COMPLETED, True)
+
+
 def archive(stage: Stage, number: int) -> None:
     """A lifecycle rule moves a version of the source: 0 is the newest."""
     stage.world.source.change(KEY, stage.source()[number].version_id, storage_class="GLACIER")

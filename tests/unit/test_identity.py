@@ -8,7 +8,7 @@ import pytest
 
 from s3replicator.decisions import letters
 from s3replicator.decisions.configuration import Filter
-from s3replicator.decisions.events import ChangeKind, Upload, parse_event
+from s3replicator.decisions.events import ChangeKind, Origin, Upload, parse_event
 from s3replicator.decisions.failures import Reason, RetryableError, SourceGone, TerminalError
 from s3replicator.decisions.ledger import Head, Intent, Lease, LedgerKey, OrderFacts, Row, Status
 from s3replicator.decisions.open_work import Wanted
@@ -505,6 +505,16 @@ def test_what_is_owed_to_what_is_kept_out_stays_so_while_it_may_not_be_copied(mo
     assert results(moved.process([letter.body])) == [Result.NOT_ELIGIBLE]
     [row] = moved.kept_out("other/x").values()
     assert (row.status, row.owed) == (Status.NOT_ELIGIBLE, frozenset({ChangeKind.ACL_CHANGED}))
+
+
+def test_an_event_decides_for_what_a_job_kept_out_unseen(moved: Places) -> None:
+    record = moved.put("other/x", "of other")
+    moved.deliver(record)
+    [(vid, row)] = moved.kept_out("other/x").items()
+    unseen = replace(row, origin=Origin.UNDECIDED)
+    moved.ledger.record_conflict(PLACE, OTHER, vid, unseen)
+    assert results(moved.deliver(record)) == [Result.FAILED]
+    assert moved.kept_out("other/x") == {vid: row}
 
 
 def test_a_listed_version_that_is_called_gone_stays_kept_out(

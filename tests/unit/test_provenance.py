@@ -24,6 +24,7 @@ from s3replicator.decisions.provenance import (
     may_be_copied,
     trace_of,
 )
+from s3replicator.decisions.replica import bears_stamp
 from s3replicator.decisions.stamp import (
     METADATA_LIMIT,
     MOST_TRACED,
@@ -32,7 +33,7 @@ from s3replicator.decisions.stamp import (
     has_room,
     without_stamp,
 )
-from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, VersionRef
+from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, VersionRef, version_name
 
 A, B, C = "bucket-a", "bucket-b", "bucket-c"
 KEY: Final = "reports/2026.csv"
@@ -129,6 +130,18 @@ def test_in_a_stack_with_peers_what_may_be_a_peers_replica_is_no_jobs_unless_it_
         verdict = judge(evidence, C, rule_asks=True, job=job)
         assert (verdict.ground, verdict.passed_over) == (Ground.MAY_BE_PEERS, True)
     assert judge(evidence, C, job=ASKED).wanted
+
+
+@pytest.mark.parametrize("bucket", ["ab", "b" * 63])
+@pytest.mark.parametrize("name", ["v" * 32, version_name("null", 1.0, f"{'e' * 32}-10000")])
+def test_what_a_peer_had_no_room_to_stamp_may_be_a_peers(bucket: str, name: str) -> None:
+    """Its bucket has a longer name than this one, or its version had."""
+    for size in range(METADATA_LIMIT - 300, METADATA_LIMIT):
+        metadata = {"n": "x" * size}
+        original = replace(version(metadata, bucket), ref=VersionRef(bucket, KEY, name))
+        if not bears_stamp(original, Stamp.of(original.ref, NONCE, "ab", KEY), by_parts=False):
+            evidence = Evidence(version(metadata, "ab"), may_be_peers=True)
+            assert judge(evidence, C).ground is Ground.MAY_BE_PEERS
 
 
 def test_whoever_wrote_it_what_has_room_and_no_stamp_is_a_users() -> None:

@@ -149,6 +149,21 @@ def test_a_version_that_is_gone_keeps_its_replica() -> None:
     assert decide(rows(a="ra", b="rb"), Sides(listed("b"), listed("ra", "rb")), Wish()) is None
 
 
+def test_what_is_gone_and_was_tried_in_vain_is_not_tried_for_ever() -> None:
+    wish = replace(SKIP, failed=frozenset({"g"}))
+    known = {"a": row("a", "ra"), "g": row("g", "rg", age=1), "b": row("b", "rb", age=2)}
+    sides = Sides(listed("a", "b"), listed("rg", "ra", "rb"))
+    assert decide(known, sides, SKIP) == Publish("g")
+    assert decide(known, sides, wish) is None
+
+
+def test_what_was_left_out_does_not_move_what_is_gone() -> None:
+    """All of one second. Else what is in order would be copied again, over what others have written above."""
+    known = {"a": row("a", status=Status.SUPERSEDED), "b": row("b", "rb"), "g": row("g", "rg")}
+    known["c"] = row("c", "rc")
+    assert decide(known, Sides(listed("a", "b", "c"), listed("rb", "rg", "rc")), SKIP) is None
+
+
 def test_a_replica_whose_source_is_gone_is_copied_again_in_its_place() -> None:
     """b is gone, a comes late: without b on top again, a would become current."""
     known = {"a": row("a", "ra", age=1), "b": row("b", "rb", age=2)}

@@ -288,9 +288,8 @@ def the_newest_is_current(key: Quiet) -> Problems:
 def nothing_unknown(key: Quiet) -> Problems:
     """(c) The ledger knows every version that we wrote."""
     known = {one for row in key.rows.values() for one in row.ids()}
-    replaced = any(is_null(one) for one in key.passed_over)
-    if (key.changed or replaced) and key.head is not None and not key.head.clean and not key.reconciled:
-        # Nobody has come back to what was begun by other rules, or for another null version.
+    if key.changed and key.head is not None and not key.head.clean and not key.reconciled:
+        # Nobody has come back to what was begun by other rules.
         return
     for version in key.destination:
         if version.version_id in known or not version.truth.ours:
@@ -381,10 +380,8 @@ def at_rest(key: Quiet) -> Problems:
         return
     if key.head.lease is not None and (key.reconciled or key.head.lease.expires > key.now):
         yield f"the lease is held by {key.head.lease.token}"
-    # Where the rules have changed, who comes again may have nothing to do there any more; nor where the null
-    # version that was to be copied has made way for one that is passed over.
-    replaced = any(is_null(one) for one in key.passed_over)
-    dropped = (key.changed or replaced) and not key.reconciled
+    # Where the rules have changed, who comes again may have nothing to do there any more.
+    dropped = key.changed and not key.reconciled
     if key.head.intent is not None and not dropped:
         yield f"an intent is open: {key.head.intent}"
     if key.head.unsettled and not dropped:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from math import inf
 from typing import Any, Final
 
 from s3replicator.decisions.configuration import LateVersions
@@ -97,6 +98,8 @@ class Stack(World):
         self._passed_over: dict[str, set[str]] = defaultdict(set)
         self._forged: set[str] = set()
         self._said_deleted: set[str] = set()
+        #: When a null version of a key was last said to be deleted.
+        self._null_said_deleted: dict[str, float] = {}
         #: Versions that a made-up message says a user wrote.
         self._said_written: set[str] = set()
         self._copied: dict[LedgerKey, list[float]] = defaultdict(list)
@@ -194,9 +197,9 @@ class Stack(World):
             case Forgery.DELETED:
                 # Once the version has expired nobody can tell this from what S3 says.
                 event, told = "ObjectRemoved:Delete", {}
-                same = is_null(version.name)
-                self._said_deleted |= {name for name in self.past[key] if same and is_null(name)}
                 self._said_deleted.add(version.name)
+                if is_null(version.name):
+                    self._null_said_deleted[key] = self.clock.now()
             case Forgery.MARKED:
                 event, told = "ObjectRemoved:DeleteMarkerCreated", {}
         made = record(
@@ -500,7 +503,7 @@ class Stack(World):
         head, rows = self.ledger.history(place)
         mine = head is None or head.source == source_name(VersionRef(self.source.name, key, ""))
         past, plain = self.past[key], not self.changed
-        sharing = [other for other in self.known_keys() if place in self.places(other)]
+        sharing = [other for other in {*self.known_keys(), *self.foreign} if place in self.places(other)]
         return Quiet(
             source=self.source.versions(key),
             destination=self._there(key, place),
@@ -669,7 +672,10 @@ class Stack(World):
         raise Violation(f"{replica} of {key} is removed, and the ledger does not know it")
 
     def _may_be_purged(self, key: str, name: str) -> bool:
-        if name in self._said_deleted:
+        said = self._null_said_deleted.get(key, -inf)
+        # Any that there may have been by then, to the second.
+        is_said_null = is_null(name) and self.past[key][name].modified <= said + 1
+        if name in self._said_deleted or is_said_null:
             return True
         before = self.terms
         if any(terms.most_deletes is not None for terms in self.ever):

@@ -192,6 +192,14 @@ TRACES: Final[Mapping[str, Script]] = {
         *(_put(crowded=True), _handle(), ("turn", 1), ("fail", "peek", Fate.REFUSED)),
         *(("job", JobKind.BACKFILL, _ALL, Fate.DONE), ("heal",)),
     ),
+    "what_was_begun_is_found_though_its_version_is_passed_over_later": _script(
+        Terms(),
+        *(("put_stamped", "a"), ("put_stamped", "a"), ("fail", "copy", Fate.DIES_AFTER), _handle(which=1)),
+        *(("heal",), _handle(), ("purge", "a", 1)),
+    ),
+    "what_was_begun_is_found_though_another_null_version_is_passed_over": _script(
+        Terms(), ("switch", False), _put(), *_DIES_AFTER_ITS_COPY, ("put_stamped", "a")
+    ),
     "an_acl_that_changed_while_its_version_was_kept_out_comes_with_it": _script(
         Terms(stripped="x/", added="eu/"),
         *(_put("a"), _handle(), _put("x/a"), ("grant", "x/a", 0, "red"), _handle(), _handle()),

@@ -6,7 +6,7 @@ find out is asked first, and no replica is passed over in silence.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -15,13 +15,18 @@ from s3replicator.decisions.ledger import Row
 from s3replicator.decisions.plan import is_large
 from s3replicator.decisions.replica import bears_stamp
 from s3replicator.decisions.stamp import MOST_TRACED, Stamp, bucket_digest
-from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject
+from s3replicator.decisions.versions import Kind, ListedVersion, SourceObject, VersionRef
 
 #: How many older versions are looked at to find the one that an object is a copy of.
 MOST_LOOKED_AT: Final = 20
 
 #: As long as every nonce, to see whether a stamp has room.
 _NONCE: Final = "-" * 36
+
+#: As long as any may be: the name of a bucket, and that of a null version that was uploaded in 10,000 parts.
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_LONGEST_BUCKET: Final = "-" * 63
+_LONGEST_VERSION: Final = "-" * 55
 
 
 class Writer(StrEnum):
@@ -117,7 +122,7 @@ def judge(
     ground = _ground(evidence)
     if ground in _USERS:
         # What has no room for a stamp may be the replica that a job asks for.
-        wanted = asks.others or (ground is Ground.NO_STAMP and not can_be_stamped(evidence.version))
+        wanted = asks.others or (ground is Ground.NO_STAMP and may_lack_stamp(evidence.version))
         return Verdict(ground, False, wanted, None if ground is Ground.NO_STAMP else Origin.USER)
     if asks.replicas:
         return Verdict(ground, True, True, Origin.ONWARD)
@@ -138,7 +143,7 @@ def _ground(evidence: Evidence) -> Ground:
     if version.native_replica:
         return Ground.NATIVE
     if stamp_here(version) is None:
-        unknown = evidence.may_be_peers and not can_be_stamped(version)
+        unknown = evidence.may_be_peers and may_lack_stamp(version)
         return Ground.MAY_BE_PEERS if unknown else Ground.NO_STAMP
     if evidence.writer is Writer.OTHER:
         return Ground.OTHER_WRITER
@@ -167,7 +172,7 @@ def says_replica(version: SourceObject) -> bool:
 def is_in_doubt(evidence: Evidence) -> bool:
     """Whether it matters what has been decided before."""
     version = evidence.version
-    return says_replica(version) or (evidence.may_be_peers and not can_be_stamped(version))
+    return says_replica(version) or (evidence.may_be_peers and may_lack_stamp(version))
 
 
 def needs_history(evidence: Evidence) -> bool:
@@ -212,6 +217,14 @@ def trace_of(version: SourceObject) -> frozenset[str]:
     so there the trace counts though the stamp names another place."""
     stamp = Stamp.read(version.metadata) if version.native_replica else stamp_here(version)
     return stamp.came_through if stamp is not None else frozenset()
+
+
+def may_lack_stamp(version: SourceObject) -> bool:
+    """Whether a replica that another stack made may have had no room for a stamp. It named another bucket and
+    another version, with as many bytes as that may have."""
+    here, there = version.ref, VersionRef(_LONGEST_BUCKET, version.ref.key, _LONGEST_VERSION)
+    stamp = Stamp.of(there, _NONCE, here.bucket, here.key)
+    return not bears_stamp(replace(version, ref=there), stamp, by_parts=is_large(version.size))
 
 
 def can_be_stamped(version: SourceObject, trace: frozenset[str] = frozenset()) -> bool:

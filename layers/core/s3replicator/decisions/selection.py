@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from s3replicator.decisions.events import Origin
+from s3replicator.decisions.failures import Reason
 from s3replicator.decisions.job import Job, Scope, Standing
 from s3replicator.decisions.ledger import Row, Status
 from s3replicator.decisions.versions import Kind, ListedVersion, id_for_s3
@@ -165,9 +166,11 @@ def is_taken(job: Job, row: Row | None) -> bool:
     the version itself has to say whether it is a replica."""
     if row is None:
         return not job.standings.isdisjoint({Standing.NONE, Standing.REPLICA})
-    begun_onward = row.origin is Origin.ONWARD and Standing.REPLICA in job.standings
+    is_replica = row.origin is Origin.ONWARD or row.reason == Reason.SRC_IS_REPLICA
     now = standing(row)
-    return now in job.standings or (begun_onward and now is Standing.FAILED)
+    return now in job.standings or (
+        is_replica and Standing.REPLICA in job.standings and now is Standing.FAILED
+    )
 
 
 def standing(row: Row | None) -> Standing:

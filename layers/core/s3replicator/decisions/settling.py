@@ -257,7 +257,7 @@ class _Key:
             for version in reversed(self.sides.source)
             if version.version_id in self.rows and self._is_wanted(version.version_id)
         ]
-        gone = [vid for vid in self.rows if vid not in self._rank and self._stays(vid)]
+        gone = [vid for vid in self.rows if vid not in self._rank and self._is_kept(vid)]
         if not gone:
             return wanted
         # The newest listed one stands above what may be as new, since it is what the source shows.
@@ -269,8 +269,12 @@ class _Key:
         return list(in_order)
 
     def _placed(self, version_id: str, newest: str | None) -> Placed:
-        stays = version_id != newest and self._is_here(version_id)
-        return version_id, self.rows[version_id].order, self._at(version_id) if stays else inf
+        row = self.rows[version_id]
+        if version_id != newest and self._is_here(version_id):
+            return version_id, row.order, self._at(version_id)
+        # What is left out as late, nothing has to make way for.
+        is_left_out = row.status is Status.SUPERSEDED and version_id not in {newest, *self.wish.asked}
+        return version_id, row.order, -inf if is_left_out else inf
 
     def _is_wanted(self, version_id: str) -> bool:
         row = self.rows[version_id]
@@ -283,6 +287,10 @@ class _Key:
         if _is_wanted_back(row):
             return True
         return row.status is Status.PENDING and row.reason in WAITING_FOR_ORDER
+
+    def _is_kept(self, version_id: str) -> bool:
+        """Whether a version that is gone is to stand in its place, and has not been tried in vain."""
+        return self._stays(version_id) and version_id not in self.wish.failed
 
     def _stays(self, version_id: str) -> bool:
         """Whether the replica of a version that is gone stays in its place."""

@@ -8,6 +8,9 @@ from typing import Final
 #: The id of what is written while versioning is not enabled. It is used again and again.
 NULL: Final = "null"
 
+#: Of the seconds in a name. Anybody may send a name; these are enough for some thousand years.
+_MOST_DIGITS: Final = 11
+
 
 class Kind(StrEnum):
     OBJECT = "object"
@@ -47,7 +50,7 @@ def named_time(version_name: str) -> float | None:
     for one that nobody has looked at."""
     _, _, named = version_name.partition(f"{NULL}@")
     seconds = named.partition("-")[0]
-    return float(seconds) if is_null(version_name) and seconds.isdecimal() else None
+    return float(seconds) if seconds.isdecimal() and len(seconds) <= _MOST_DIGITS else None
 
 
 def id_for_s3(version_name: str) -> str:

@@ -25,7 +25,7 @@ from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.envelopes import Envelopes
 from s3replicator.usecases.evidence import writer_of
 from s3replicator.usecases.lanes import Lane
-from s3replicator.usecases.null_changes import or_ended
+from s3replicator.usecases.null_changes import is_interrupted, or_ended
 from s3replicator.usecases.replica_changes import ReplicaChanges
 from s3replicator.usecases.routing import Router, passed_over
 from s3replicator.usecases.work import Work
@@ -205,6 +205,8 @@ class Batch:
             for work in wanted:
                 if isinstance(work.failure, PassedOver) and not self._is_kept(work):
                     seen.append(passed_over(work, work.failure))
+                    if self._may_be_begun(work, work.failure) and is_interrupted(self._engine, work):
+                        works.append(work.only_settling())
                 else:
                     works.append(self._within_stack(work))
             if seen and not works:
@@ -218,6 +220,12 @@ class Batch:
         # One change's surprise must not give back the messages of all others.
         except Exception:
             return [_deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))]
+
+    @staticmethod
+    def _may_be_begun(work: Work, failure: PassedOver) -> bool:
+        """Whether it may have been decided otherwise before, by somebody who died over it: its original may
+        have been there still, or another null version. What a peer's event says never changes."""
+        return not (failure.expected or work.change.follows)
 
     def _is_kept(self, work: Work) -> bool:
         """A replica that nobody asks for gets no row. One that was sent round ends in its own, and what

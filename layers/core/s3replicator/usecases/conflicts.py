@@ -77,6 +77,8 @@ def _park(engine: Engine, work: Work, owner: str) -> Outcome:
     known = engine.ledger.peek(work.key, work.source_key, work.version_id)
     row = _kept_out(engine, work, owner, known)
     if known is not None and known.status is Status.FAILED and work.change.destination is None:
+        if known.origin is not row.origin:
+            _record(engine, work, replace(known, origin=row.origin))
         return work.outcome(Result.FAILED, known)
     outcome = park(engine, work, row)
     if outcome.result is Result.PARKED:

@@ -109,6 +109,11 @@ def is_being_prepared(engine: Engine, row: Row) -> bool:
     return row.reason == Reason.OUT_OF_ORDER and row.due is not None and row.due > engine.clock.now()
 
 
+def is_given_up(row: Row) -> bool:
+    """Whether what is wrong with a replica waits for an operator: see ``stuck_row``."""
+    return row.final and row.reason is not None and row.due is None and row.attempts > 0
+
+
 def under_way(engine: Engine, row: Row) -> Row:
     """The open row of a version that somebody is working on: the sweep shall leave it alone."""
     return replace(row, due=engine.clock.now() + _ELSEWHERE)

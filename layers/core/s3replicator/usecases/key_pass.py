@@ -15,7 +15,7 @@ from s3replicator.decisions.order import Place
 from s3replicator.decisions.outcome import Outcome, Result
 from s3replicator.ports import Conflict, Duplicate, Granted, Held
 from s3replicator.usecases.conflicts import keep_out
-from s3replicator.usecases.endings import busy
+from s3replicator.usecases.endings import busy, is_given_up
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.leased_key import LeasedKey, adopt, take_lease
 from s3replicator.usecases.pass_state import RESULTS, PassState, WorkOutcome
@@ -94,7 +94,7 @@ class KeyPass:
         if leased.in_doubt:
             return Reason.UNSETTLED
         if work.failure is not None and not self._settles:
-            return None
+            return Reason.UNSETTLED if _is_retried(leased, work) else None
         if not leased.fit or work.change.kind is ChangeKind.REMOVED:
             return Reason.UNSETTLED
         if not leased.creates(work):
@@ -158,3 +158,11 @@ class KeyPass:
         """Whoever gave the version its row may have died before that."""
         if work.change.kept_out:
             self._engine.ledger.close_conflict(work.key, work.source_key, work.version_id)
+
+
+def _is_retried(leased: LeasedKey, work: Work) -> bool:
+    """Whether somebody has a replica tried again that could not be put in its place: it needs no source."""
+    if work.change.destination is None or not leased.creates(work) or leased.fit:
+        return False
+    row = leased.row(work.version_id)
+    return row is not None and is_given_up(row)

@@ -13,7 +13,7 @@ from math import inf
 from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
-from s3replicator.decisions.events import ChangeKind, Upload
+from s3replicator.decisions.events import ChangeKind, Origin, Upload
 from s3replicator.decisions.failures import (
     AmbiguousWrite,
     PassedOver,
@@ -458,6 +458,8 @@ class LeasedKey:
             status=Status.COMPLETED,
             # From when the source was read; an event that came later knows less.
             order=intent.order,
+            # What was announced had been decided.
+            origin=None if fresh.origin is Origin.UNDECIDED else fresh.origin,
             replica=replica.version_id,
             nonce=intent.nonce,
             doubt=doubt,

@@ -133,9 +133,10 @@ class _Case:
 
     def _verdict(self, bucket: str, rule: Rule) -> Verdict:
         evidence = self.evidence
-        if self.job is not None or self.change.follows:
-            # The ledger knows what the event of the version said.
-            there = LedgerKey(bucket, rule.transform.of(self.change.key))
+        change = self.change
+        if self.job is not None or change.follows or change.origin is Origin.UNDECIDED:
+            # The ledger knows what the event of the version said, perhaps after this change was sent round.
+            there = LedgerKey(bucket, rule.transform.of(change.key))
             evidence = remembered(evidence, there, self.router.peek, self.job)
         if evidence.decided is None and not self._history:
             self.evidence = OlderVersions(self.router.source).of(evidence)

@@ -16,7 +16,12 @@ from s3replicator.usecases.work import Work
 def settle(state: PassState, works: Sequence[Work]) -> None:
     """Settle the key, these works with it."""
     settlement = Settlement(
-        state.engine, state.leased, state.configuration, state.deadline, spares=state.spares
+        state.engine,
+        state.leased,
+        state.configuration,
+        state.deadline,
+        spares=state.spares,
+        only_orders=all(work.change.kind is ChangeKind.SETTLE for work in works),
     )
     deleted: dict[int, str] = {}
     broken: ReplicationError | None = None

@@ -51,6 +51,7 @@ from s3replicator.usecases.endings import (
     being_prepared,
     failed_row,
     is_being_prepared,
+    is_given_up,
     stuck_row,
     under_way,
     unhindered,
@@ -100,6 +101,7 @@ class Settlement:
     Afterwards ``published`` are the versions that had no replica and have got one, ``removed`` those whose
     replica was deleted; ``to_prepare`` is to be sent to the large lane, and ``parked`` to the operators.
     ``spares``: late versions are left out that would have more copied again than an hour allows.
+    ``only_orders``: no change, and nobody, asks for it; what waits for an operator is left to wait.
     """
 
     engine: Engine
@@ -107,6 +109,7 @@ class Settlement:
     configuration: Configuration
     deadline: float
     spares: bool = False
+    only_orders: bool = False
     works: dict[str, Work] = field(default_factory=dict)
     published: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
@@ -397,7 +400,7 @@ class Settlement:
             # Who wanted the replica back has since had the rules put it elsewhere.
             self._set(work.version_id, removed_by_others(row))
             return
-        if not row.copyable and isinstance(failure, NotEligible):
+        if row.live and not row.copyable and isinstance(failure, NotEligible):
             # It may be anybody's, and what it should be cannot be copied: nothing stands for the version.
             row = retired(row)
         elif row.status is Status.COMPLETED:
@@ -660,6 +663,9 @@ class Settlement:
             if is_dead and row.upload == upload:
                 # Somebody has aborted it: what a message brings may be older than that.
                 self._set(work.version_id, replace(row, upload=None))
+            if self.only_orders and is_given_up(row):
+                # Else what has been refused would be asked for again at once, and for ever.
+                raise TerminalError(Reason(row.reason or Reason.OUT_OF_ORDER), row.detail or "")
             again = replace(work.change, prepare=True, upload=upload if parts else None)
             raise _NeedsUpload(replace(work, change=again))
         self.leased.announce(work, upload)

@@ -175,8 +175,8 @@ class Work:
         told = self.change.origin
         if old is None or (told is not None and told is not Origin.UNDECIDED):
             return told
-        is_decided = told is None and self.source is not None
-        return None if is_decided and old.origin is Origin.UNDECIDED else old.origin
+        # A change that does not say so has been decided, or is of a version that needs no decision.
+        return None if told is None and old.origin is Origin.UNDECIDED else old.origin
 
     def _threshold(self, status: Status, old: Row | None) -> float | None:
         """A version is late or not the first time it is to be replicated, and then only."""
