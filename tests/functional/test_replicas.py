@@ -481,6 +481,7 @@ def test_what_was_published_had_been_decided_though_its_answer_was_lost(world: W
     world.deliver(old)
     world.drain()
     assert world.versions("key")[0] == "new"
+    assert [row.origin for row in world.rows("key")] == [None, None]
 
 
 @pytest.mark.parametrize("asked", [["REPLICA"], ["REPLICA", "NONE"]])

@@ -458,7 +458,7 @@ class Stack(World):
             if task.status is not TaskStatus.SUCCEEDED or task.finding or task.version is None:
                 continue
             listed = any(one.name == task.version for one in self.source.versions(task.key))
-            if not listed or "remove" in self.foreign[task.key]:
+            if not listed or "remove" in self._done_by_others(task.place):
                 continue
             row = self.ledger.history(task.place)[1].get(task.version)
             there = self.replica.versions(task.place.key)
@@ -503,7 +503,6 @@ class Stack(World):
         head, rows = self.ledger.history(place)
         mine = head is None or head.source == source_name(VersionRef(self.source.name, key, ""))
         past, plain = self.past[key], not self.changed
-        sharing = [other for other in {*self.known_keys(), *self.foreign} if place in self.places(other)]
         return Quiet(
             source=self.source.versions(key),
             destination=self._there(key, place),
@@ -513,7 +512,7 @@ class Stack(World):
             head=head,
             rows=rows,
             past=past,
-            foreign=frozenset().union(*(self.foreign[other] for other in sharing)),
+            foreign=self._done_by_others(place),
             restored=frozenset(self.restored[key]),
             markers=all(terms.markers for terms in self.ever),
             version_deletes=plain and self.terms.most_deletes is not None,
@@ -534,6 +533,10 @@ class Stack(World):
             empty=head is not None and head.clean and all(_is_nothing(row) for row in rows.values()),
             forged=frozenset(self._forged),
         )
+
+    def _done_by_others(self, place: LedgerKey) -> frozenset[str]:
+        """At a place, whichever key of the source it was said to be of."""
+        return frozenset().union(*(done for key, done in self.foreign.items() if place in self.places(key)))
 
     def _late(self) -> LateVersions:
         skipped = any(terms.late is LateVersions.SKIP for terms in self.ever)
@@ -583,7 +586,11 @@ class Stack(World):
             if not listed or not there or there[0].truth.copied is None:
                 continue
             newest, top = listed[0].contents, there[0].contents
-            if newest is not None and top is not None and newest.body == top.body:
+            below = next((one.contents for one in there if one.truth.ours), None)
+            if newest is not None and top is not None and newest.body == top.body and below is not None:
+                if below.body != top.body:
+                    # Another replica has been put between it and what it is a copy of.
+                    continue
                 rows = self.ledger.history(place)[1]
                 standing = frozenset(vid for vid, row in rows.items() if row.live)
                 found[place] = there[0].version_id, standing
@@ -660,7 +667,9 @@ class Stack(World):
         # Nothing tells one delete marker from another: what has been taken for it stands for it.
         mistaken = row is not None and row.doubt and row.replica not in (None, replica)
         found = mistaken or any(one.truth.ours and one.truth.source == name for one in others)
-        if alive and not found:
+        # Nobody can tell what others remove in the moment before a request is sent.
+        meanwhile = row is not None and row.replica in self.removed_meanwhile
+        if alive and not (found or meanwhile):
             raise Violation(f"{replica} is removed, the only replica of {name} of {owner}, which is alive")
         for vid, row in rows.items():
             if replica in row.left:

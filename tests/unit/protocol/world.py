@@ -54,6 +54,9 @@ _RETRY: Final = RetryPolicy(base=60, maximum=3600, attempts=4)
 #: Kept for a function's answer.
 _RESERVE: Final = 2.0
 
+#: What a worker asks for between its last look and a removal.
+_REMOVING: Final = frozenset({"allow_copy_delete", "allow_version_delete", "write", "remove"})
+
 _CHANGING: Final = frozenset(
     {"remove", "put_tags", "put_acl", "put_lock", "put_annotation", "remove_annotation"}
 )
@@ -252,6 +255,8 @@ class World:
         self.past: dict[str, dict[str, Past]] = defaultdict(dict)
         #: Keys at the destination where somebody else has been at work, and what they did.
         self.foreign: dict[str, set[str]] = defaultdict(set)
+        #: What others removed while a worker that had looked at it was about to remove something.
+        self.removed_meanwhile: set[str] = set()
         #: By key: what others removed and an operator has asked for since.
         self.restored: dict[str, set[str]] = defaultdict(set)
         #: Keys that an operator has had purged by hand.
@@ -374,6 +379,8 @@ class World:
         removed = self.replica.find(self.place(key).key, version_id)
         assert removed is not None
         self.restored[key].discard(removed.truth.source or "")
+        if any(worker.call and worker.call.name in _REMOVING for worker in self.scheduler.workers):
+            self.removed_meanwhile.add(version_id)
         self.replica.purge(self.place(key).key, version_id)
 
     # -- messages
