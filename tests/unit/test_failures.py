@@ -18,6 +18,7 @@ from s3replicator.decisions.failures import (
     UnreadableEvent,
     blamed,
     classify,
+    reason_told,
 )
 
 SOURCE_READS = (Call.SRC_READ, Call.SRC_TAGS, Call.SRC_LIST, Call.SRC_ACL)
@@ -413,3 +414,13 @@ def test_a_message_nobody_understands_has_a_reason_of_its_own() -> None:
     failure = UnreadableEvent("the message is not JSON")
     assert (failure.reason, failure.request_id) == (Reason.BAD_EVENT, None)
     assert str(failure) == "UnreadableEvent: the message is not JSON"
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_row_tells_a_reason(reason: Reason) -> None:
+    assert reason_told(str(reason)) is reason
+
+
+@pytest.mark.parametrize("told", [None, "", "ReasonOfALaterRelease"])
+def test_a_reason_of_a_later_release_surprises_nobody(told: str | None) -> None:
+    assert reason_told(told) is Reason.UNEXPECTED

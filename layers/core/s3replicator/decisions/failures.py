@@ -80,6 +80,11 @@ class Reason(StrEnum):
     WRONG_SOURCE = "WrongSourceBucket"
 
 
+def reason_told(told: str | None) -> Reason:
+    """The reason that a row tells. A later release may have others."""
+    return next((reason for reason in Reason if reason == told), Reason.UNEXPECTED)
+
+
 class ReplicationError(Exception):
     """Base of everything this package raises on purpose."""
 

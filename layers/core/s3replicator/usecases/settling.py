@@ -20,6 +20,7 @@ from s3replicator.decisions.failures import (
     RetryableError,
     SourceGone,
     TerminalError,
+    reason_told,
 )
 from s3replicator.decisions.ledger import OrderFacts, Row, Status, recency, source_ref
 from s3replicator.decisions.order import decidedly_newer
@@ -665,7 +666,7 @@ class Settlement:
                 self._set(work.version_id, replace(row, upload=None))
             if self.only_orders and is_given_up(row):
                 # Else what has been refused would be asked for again at once, and for ever.
-                raise TerminalError(Reason(row.reason or Reason.OUT_OF_ORDER), row.detail or "")
+                raise TerminalError(reason_told(row.reason), row.detail or "")
             again = replace(work.change, prepare=True, upload=upload if parts else None)
             raise _NeedsUpload(replace(work, change=again))
         self.leased.announce(work, upload)
