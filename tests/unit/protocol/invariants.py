@@ -146,6 +146,11 @@ class Quiet:
             return False
         return not self.shared or past.has_missed(*MAKING)
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether something was begun by other rules, and nobody has come back to it."""
+        return self.changed and self.head is not None and not self.head.clean and not self.reconciled
+
     def claimed(self) -> dict[str, str]:
         """The source versions of replicas, by their rows."""
         return {row.replica: vid for vid, row in self.rows.items() if row.replica is not None}
@@ -288,8 +293,7 @@ def the_newest_is_current(key: Quiet) -> Problems:
 def nothing_unknown(key: Quiet) -> Problems:
     """(c) The ledger knows every version that we wrote."""
     known = {one for row in key.rows.values() for one in row.ids()}
-    if key.changed and key.head is not None and not key.head.clean and not key.reconciled:
-        # Nobody has come back to what was begun by other rules.
+    if key.is_dropped:
         return
     for version in key.destination:
         if version.version_id in known or not version.truth.ours:
@@ -313,7 +317,9 @@ def nothing_unknown(key: Quiet) -> Problems:
 def rows_tell_the_truth(key: Quiet) -> Problems:
     there = {version.version_id: version for version in key.destination}
     for vid, row in key.rows.items():
-        if (row.lost or (row.live and row.replica not in there)) and not key.was_removed(vid):
+        # Who removed it died over that, and by other rules nobody comes back.
+        begun = row.purged and key.is_dropped
+        if (row.lost or (row.live and row.replica not in there)) and not (key.was_removed(vid) or begun):
             yield f"the row of {vid} misses its replica {row.replica}, and nobody removed it"
         version = there.get(row.replica or "")
         if version is None:
