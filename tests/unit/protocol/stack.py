@@ -662,7 +662,10 @@ class Stack(World):
         owner = next(owners, None)
         rows = self.ledger.history(key)[1]
         others = [one for one in self.replica.versions(key.key) if one.version_id != replica]
-        alive = owner is not None and any(one.name == name for one in self.source.versions(owner))
+        # Of two that have had one name, nobody can tell which is deleted.
+        alive = owner is not None and any(
+            one.name == name and not self.past[owner][one.name].twice for one in self.source.versions(owner)
+        )
         row = rows.get(name or "")
         # Nothing tells one delete marker from another: what has been taken for it stands for it.
         mistaken = row is not None and row.doubt and row.replica not in (None, replica)
@@ -684,7 +687,7 @@ class Stack(World):
         said = self._null_said_deleted.get(key, -inf)
         # Any that there may have been by then, to the second.
         is_said_null = is_null(name) and self.past[key][name].modified <= said + 1
-        if name in self._said_deleted or is_said_null:
+        if name in self._said_deleted or is_said_null or self.past[key][name].twice:
             return True
         before = self.terms
         if any(terms.most_deletes is not None for terms in self.ever):
