@@ -790,8 +790,8 @@ MUTANTS: Final = (
         "what was begun is looked after though its version is passed over when it comes again",
         Edit(
             "usecases/batch.py",
-            "if self._may_be_begun(work, work.failure) and is_interrupted(self._engine, work):",
-            "if False:",
+            "left = self._left_behind(work, work.failure)",
+            "left = None",
         ),
         tests=WRITTEN,
     ),

@@ -270,9 +270,15 @@ class Stack(World):
             self.foreign[key].add("copy" if version.truth.copied else "put")
         elif event == "ObjectRemoved:DeleteMarkerCreated":
             self.foreign[key].add("mark")
-        elif event.endswith(":Delete") and version.truth.writer == self.role:
+        elif event.endswith(":Delete") and (version.truth.writer == self.role or self._is_claimed(version)):
             self.foreign[key].add("remove")
             self.restored[key].discard(version.truth.source or "")
+
+    def _is_claimed(self, version: Version) -> bool:
+        """Whether another stack's is taken for a replica, in doubt."""
+        places = {place for key in self.known_keys() for place in self.places(key)}
+        rows = (row for place in places for row in self.ledger.history(place)[1].values())
+        return any(row.replica == version.version_id for row in rows)
 
     def take(self, queue: Queue, letters: "list[Letter] | Any") -> Worker:
         for letter in letters:

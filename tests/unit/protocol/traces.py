@@ -200,6 +200,11 @@ TRACES: Final[Mapping[str, Script]] = {
     "what_was_begun_is_found_though_another_null_version_is_passed_over": _script(
         Terms(), ("switch", False), _put(), *_DIES_AFTER_ITS_COPY, ("put_stamped", "a")
     ),
+    "what_failed_is_closed_though_its_version_is_passed_over_when_it_comes_again": _script(
+        Terms(),
+        *(("burst", "a", 4, 3), ("put_stamped", "a"), ("put_stamped", "a")),
+        *(("work", Queue.INGEST, 2, 3, 0, Fate.DENIED), ("go_on", 0, 6, Fate.DIES_AMID)),
+    ),
     "an_acl_that_changed_while_its_version_was_kept_out_comes_with_it": _script(
         Terms(stripped="x/", added="eu/"),
         *(_put("a"), _handle(), _put("x/a"), ("grant", "x/a", 0, "red"), _handle(), _handle()),

@@ -25,7 +25,7 @@ from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.envelopes import Envelopes
 from s3replicator.usecases.evidence import writer_of
 from s3replicator.usecases.lanes import Lane
-from s3replicator.usecases.null_changes import is_interrupted, or_ended
+from s3replicator.usecases.null_changes import or_ended
 from s3replicator.usecases.replica_changes import ReplicaChanges
 from s3replicator.usecases.routing import Router, passed_over
 from s3replicator.usecases.work import Work
@@ -204,9 +204,10 @@ class Batch:
             seen: list[Outcome] = []
             for work in wanted:
                 if isinstance(work.failure, PassedOver) and not self._is_kept(work):
-                    seen.append(passed_over(work, work.failure))
-                    if self._may_be_begun(work, work.failure) and is_interrupted(self._engine, work):
-                        works.append(work.only_settling())
+                    left = self._left_behind(work, work.failure)
+                    works += [left] if left is not None else []
+                    if left is None or left.change.kind is ChangeKind.SETTLE:
+                        seen.append(passed_over(work, work.failure))
                 else:
                     works.append(self._within_stack(work))
             if seen and not works:
@@ -221,11 +222,21 @@ class Batch:
         except Exception:
             return [_deferred(change, Reason.UNEXPECTED, traceback.format_exc(limit=-3))]
 
-    @staticmethod
-    def _may_be_begun(work: Work, failure: PassedOver) -> bool:
-        """Whether it may have been decided otherwise before, by somebody who died over it: its original may
-        have been there still, or another null version. What a peer's event says never changes."""
-        return not (failure.expected or work.change.follows)
+    def _left_behind(self, work: Work, failure: PassedOver) -> Work | None:
+        """What is to be done about an earlier try of what is passed over, if there was one. It may have been
+        decided otherwise: its original was there still, or another null version, or it could not be read.
+        What a peer's event says never changes."""
+        if failure.expected or work.change.follows:
+            return None
+        head = self._engine.ledger.head(work.key)
+        if head is None or not head.is_of(work.source_key):
+            return None
+        row = head.rows.get(work.version_id)
+        if row is None and head.spilled:
+            row = self._engine.ledger.row(work.key, work.source_key, work.version_id)
+        if row is not None and not row.final:
+            return self._within_stack(work)
+        return None if head.clean else work.only_settling()
 
     def _is_kept(self, work: Work) -> bool:
         """A replica that nobody asks for gets no row. One that was sent round ends in its own, and what

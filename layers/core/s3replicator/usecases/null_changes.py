@@ -35,7 +35,7 @@ def or_ended(
             Work(replace(change, replica_key=place.other_than(change.key)), place.destination, None)
             for place in places(configuration, change.key)
         ]
-    return [work.only_settling() for work in unselected if is_interrupted(engine, work)]
+    return [work.only_settling() for work in unselected if _is_interrupted(engine, work)]
 
 
 def _end(engine: Engine, work: Work) -> Work | Outcome:
@@ -45,14 +45,13 @@ def _end(engine: Engine, work: Work) -> Work | Outcome:
         case RetryableError() as failure:
             return deferred(work, failure)
         case SourceGone():
-            return work.only_settling() if is_interrupted(engine, work) else work.outcome(Result.GONE)
+            return work.only_settling() if _is_interrupted(engine, work) else work.outcome(Result.GONE)
         case NotEligible() as failure:
             return work.outcome(Result.NOT_SELECTED, reason=failure.reason)
         case failure:
             return park(engine, work, failed_row(engine, work, None, failure))
 
 
-def is_interrupted(engine: Engine, work: Work) -> bool:
-    """Whether somebody has begun something at the work's place that nobody has looked after yet."""
+def _is_interrupted(engine: Engine, work: Work) -> bool:
     head = engine.ledger.head(work.key)
     return head is not None and head.is_of(work.source_key) and not head.clean
