@@ -298,8 +298,7 @@ def _is_kept_out(report: Report) -> bool:
 def _stays_on_top(stack: Stack, before: Mapping[LedgerKey, tuple[str, frozenset[str]]]) -> None:
     """Settling by hand leaves a user's copy in place of the current replica on top, unless it had a version
     to add."""
-    after = stack.copies_in_place_on_top()
     for place, (top, standing) in before.items():
         now = frozenset(vid for vid, row in stack.ledger.history(place)[1].items() if row.live)
-        if place not in after and now == standing:
+        if stack.replica.versions(place.key)[0].version_id != top and now == standing:
             raise Violation(f"settling by hand wrote above {top}, a user's copy in place of the newest")
