@@ -780,6 +780,12 @@ MUTANTS: Final = (
         tests=DECISIONS,
     ),
     _mutant(
+        "a-marker-by-message",
+        "no message makes a marker of an object",
+        Edit("usecases/work.py", "kind=old.kind if self.source is None else fresh.kind,", ""),
+        tests=WRITTEN,
+    ),
+    _mutant(
         "left-out-and-in-the-way",
         "what was left out does not move the replica of a version that is gone",
         Edit("decisions/settling.py", "-inf if is_left_out else inf", "inf"),

@@ -249,6 +249,11 @@ TRACES: Final[Mapping[str, Script]] = {
     "no_message_publishes_somebody_elses_upload": _script(
         Terms(), _put(large=True), ("forge", Forgery.UPLOAD, "a", 0, "b", Queue.LARGE), _handle(Queue.LARGE)
     ),
+    "no_message_makes_a_marker_of_an_object": _script(
+        Terms(),
+        *(_put(), ("forge", Forgery.MARKED, "a", 0, "b", Queue.INGEST), ("lose", 0)),
+        *(("fail", "copy", Fate.DENIED), _handle(), ("heal",), ("reconfigure", "markers", False)),
+    ),
     "no_foreign_version_is_removed_on_the_word_of_a_row": _script(
         Terms(),
         *(_put(), _handle(), ("write_foreign", "a", False), ("forge_left", "a", 0), _settle()),

@@ -157,6 +157,7 @@ class Work:
             return fresh
         return replace(
             fresh,
+            kind=old.kind if self.source is None else fresh.kind,
             order=old.order if self.source is None else fresh.order,
             replica=old.replica,
             nonce=old.nonce,
