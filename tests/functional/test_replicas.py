@@ -181,6 +181,17 @@ def test_who_changes_a_replica_later_has_not_written_it(
     assert (world.versions("key"), passed_over(capsys.readouterr().out)) == ([], 0)
 
 
+def test_who_gives_a_replica_the_tag_that_its_rule_asks_for_has_not_written_it(world: World) -> None:
+    """Else it would be taken for a user's, and carried onward."""
+    later = {"TagLater": {"Status": "Enabled"}}
+    world.rules({"Filter": {"Tag": {"Key": "copy", "Value": "yes"}}, "Extensions": later})
+    world.settings(PEER_PRINCIPALS=PEER)
+    theirs, ours = world.put("theirs", Metadata=stamp("theirs")), world.put("ours")
+    world.deliver(by(theirs, PEER), by(ours, USER))
+    world.deliver(world.tag(theirs, copy="yes"), world.tag(ours, copy="yes"))
+    assert (world.versions("theirs"), world.versions("ours")) == ([], ["content"])
+
+
 # -- a copy in place
 
 
