@@ -1176,6 +1176,7 @@ MUTANTS: Final = (
         "tags-left-to-another-upload",
         "a change of tags is not done with because another worker has completed an upload",
         Edit("usecases/upload_pass.py", "        leased.hear(self.work)\n", ""),
+        tests=FOLLOW_UPS,
     ),
     _mutant(
         "acl-left-behind",
@@ -1288,11 +1289,6 @@ MUTANTS: Final = (
         "surplus-annotations-kept",
         "an annotation that was taken away at the source is taken away",
         Edit("usecases/annotations.py", "in differing.surplus:", "in ():"),
-    ),
-    _mutant(
-        "debt-of-an-adopted-replica",
-        "a change of tags or ACL that has its version copied is owed, even if the copy was found again",
-        Edit("usecases/leased_key.py", "    leased.hear(work)\n    return row\n", "    return row\n"),
     ),
     _mutant(
         "debt-swept-as-a-version",
@@ -1456,6 +1452,7 @@ MUTANTS: Final = (
             "return is_ranked and bool(newer_by_sequencer(order, top[1]))",
             "return True",
         ),
+        tests=("tests/unit/test_placing.py",),
     ),
     _mutant(
         "superseded-for-ever",

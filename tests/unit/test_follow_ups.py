@@ -1,12 +1,14 @@
 """What changes about a version after it was written makes no version of it: only creation events and jobs do.
 What was heard before the version came is given to its replica all the same."""
 
+import json
 from collections.abc import Callable
 from itertools import permutations
 from typing import Final
 
 import pytest
 
+from s3replicator.decisions.events import ENVELOPE
 from s3replicator.decisions.ledger import MOST_HEARD, LedgerKey, Status
 from s3replicator.decisions.versions import Tag
 from tests.unit.protocol.invariants import problems_of
@@ -138,6 +140,23 @@ def test_a_current_version_that_gains_its_tags_is_replicated_where_the_rule_says
     stage.tag(0, "red")
     stage.comes_to_rest()
     assert shown(stage.world.replica) == shown(stage.world.source)
+    [replica] = stage.replicas()
+    assert replica.contents is not None
+    assert replica.contents.tags == {Tag("colour", "red")}
+
+
+def test_tags_are_brought_though_another_worker_completes_an_upload_made_before_them() -> None:
+    """Nobody has heard of them before the large lane: a former release sent them there."""
+    stage = Stage.of(tag_later=True)
+    stage.deliver(stage.put(LARGE))
+    [made] = stage.world.queues.waiting(Queue.LARGE)
+    completing = stage.until(stage.take(made, queue=Queue.LARGE), "complete")
+    [record] = json.loads(stage.tag(0, "red").body)["Records"]
+    told = {"Records": [{**record, ENVELOPE: {"destination": REPLICA}}]}
+    changing = stage.take(stage.world.queues.send(Queue.LARGE, told), queue=Queue.LARGE)
+    stage.until(changing, "lease")
+    stage.world.finish(completing)
+    stage.world.finish(changing)
     [replica] = stage.replicas()
     assert replica.contents is not None
     assert replica.contents.tags == {Tag("colour", "red")}

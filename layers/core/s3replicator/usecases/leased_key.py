@@ -621,6 +621,4 @@ def _take_over(
 def adopt(leased: LeasedKey, work: Work, found: Row) -> Row:
     """Our own publish, found again: the row may say what the intent did not."""
     row = replace(found, rule=work.rule.id if work.rule else found.rule, event_time=work.change.event_time)
-    row = leased.set_row(work.version_id, row)
-    leased.hear(work)
-    return row
+    return leased.set_row(work.version_id, row)
