@@ -786,6 +786,12 @@ MUTANTS: Final = (
         tests=WRITTEN,
     ),
     _mutant(
+        "untold-and-written",
+        "what has failed for good is due until an operator has been told, whatever is written in between",
+        Edit("usecases/leased_key.py", "if not self.untold:", "if True:"),
+        tests=PARKED,
+    ),
+    _mutant(
         "left-out-and-in-the-way",
         "what was left out does not move the replica of a version that is gone",
         Edit("decisions/settling.py", "-inf if is_left_out else inf", "inf"),

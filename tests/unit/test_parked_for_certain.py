@@ -1,6 +1,7 @@
 """What only an operator can help with is parked, wherever the worker dies that found it out. The row is
 written first; it is due until its message is known to be sent."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,7 @@ class Scene:
     prepare: Callable[[Stage], Worker]
     denied: str
     by_hand: bool = False
+    messages: int = 1
 
 
 def _new(stage: Stage) -> Worker:
@@ -60,6 +62,13 @@ def _by_hand(stage: Stage) -> Worker:
     return stage.world.settle("key")
 
 
+def _two_by_hand(stage: Stage) -> Worker:
+    """The second is announced when the first has failed."""
+    for _ in range(2):
+        stage.world.lose(stage.put())
+    return stage.world.settle("key")
+
+
 SCENES: Final = {
     "a new version": Scene(_new, "copy"),
     "a large version that cannot be completed": Scene(_large, "complete"),
@@ -69,6 +78,7 @@ SCENES: Final = {
     "a late version": Scene(_late, "copy"),
     "former copies that cannot be removed": Scene(_late, "remove"),
     "settled by hand": Scene(_by_hand, "copy", by_hand=True),
+    "several that are settled by hand": Scene(_two_by_hand, "copy", by_hand=True, messages=2),
 }
 each_scene = pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES.keys())
 
@@ -85,7 +95,7 @@ def begun(scene: Scene, calls: int) -> tuple[Stage, Worker]:
 
 
 def is_parked(scene: Scene, stage: Stage) -> bool:
-    """In the time that all retries take."""
+    """Each version, in the time that all retries take."""
     if scene.by_hand and not stage.rows():
         stage.lease_runs_out()
         stage.settle()
@@ -95,7 +105,13 @@ def is_parked(scene: Scene, stage: Stage) -> bool:
             stage.deliver(letter)
         stage.world.finish(stage.world.sweep())
         stage.drain()
-    return bool(stage.world.queues.letters[Queue.PARKED])
+    told = {letter.body for letter in stage.world.queues.letters[Queue.PARKED]}
+    return len({_version_of(body) for body in told}) == scene.messages
+
+
+def _version_of(body: str) -> str:
+    [record] = json.loads(body)["Records"]
+    return str(record["s3"]["object"]["versionId"])
 
 
 @each_scene
@@ -125,7 +141,7 @@ def test_it_is_parked_once_where_nothing_else_goes_wrong(scene: Scene) -> None:
     stage, worker = begun(scene, 0)
     stage.world.finish(worker)
     assert is_parked(scene, stage)
-    assert len(stage.world.queues.letters[Queue.PARKED]) == 1
+    assert len(stage.world.queues.letters[Queue.PARKED]) == scene.messages
 
 
 def test_nothing_is_parked_by_who_has_lost_the_lease() -> None:

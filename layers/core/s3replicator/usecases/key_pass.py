@@ -145,7 +145,7 @@ class KeyPass:
             # An earlier attempt left a replica that was no good.
             state.leased.unsettle()
         if row.status is Status.FAILED:
-            state.parked.append((work, row))
+            state.park(work, row)
         else:
             state.replicated(work)
 

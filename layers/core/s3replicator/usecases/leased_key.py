@@ -6,7 +6,7 @@ intent before, and accounted for after.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import inf
@@ -43,6 +43,7 @@ from s3replicator.decisions.stamp import Stamp, place_of
 from s3replicator.decisions.versions import Kind, ListedVersion, Published, SourceObject
 from s3replicator.ports import Conflict, DestinationBucket, Granted, LeaseAnswer
 from s3replicator.usecases.absence import judged
+from s3replicator.usecases.endings import under_way
 from s3replicator.usecases.engine import Engine
 from s3replicator.usecases.source_list import SourceList
 from s3replicator.usecases.uploads import abort_upload
@@ -94,6 +95,8 @@ class LeasedKey:
         self._announced = head.intent if ours else None
         self._fetched: dict[str, Row | None] = {}
         self._fetched_all = False
+        #: Versions of which an operator has still to be told: see ``park_recorded``.
+        self.untold: set[str] = set()
         #: Versions whose conflicts are over as soon as the ledger says what has become of them.
         self._let_in: set[str] = set()
         #: What orders the live replicas whose rows have spilled, by the seconds of their versions: those that
@@ -339,11 +342,22 @@ class LeasedKey:
         self._fetched |= out
         if out:
             # First the rows, then the head without them: while both exist, the head's own copy counts.
-            self._engine.ledger.put_rows(self.key, head.source, head.generation, out)
-        self._engine.ledger.write(self.key, self._token, small)
+            written = self._in_case_of_death(out)
+            self._engine.ledger.put_rows(self.key, head.source, head.generation, written)
+        written = self._in_case_of_death(small.rows)
+        self._engine.ledger.write(self.key, self._token, replace(small, rows=written))
         for vid, row in out.items():
             self._note(vid, row)
         self._have(small)
+
+    def _in_case_of_death(self, rows: Mapping[str, Row]) -> Mapping[str, Row]:
+        """As they are written: whoever is to tell an operator of some may die before."""
+        if not self.untold:
+            return rows
+        return {
+            vid: under_way(self._engine, row) if vid in self.untold and row.open and row.due is None else row
+            for vid, row in rows.items()
+        }
 
     def _outdated(self, head: Head) -> dict[str, Row]:
         """Rows of the head whose open copies, spilled before, would keep them in the index of open work."""

@@ -63,6 +63,11 @@ class PassState:
     def tell(self, work: Work, result: Result, row: Row | None = None, *, reason: str | None = None) -> None:
         self.outcomes.append((work, work.outcome(result, row, reason=reason)))
 
+    def park(self, work: Work, row: Row) -> None:
+        """When the pass ends; its row says so before."""
+        self.leased.untold.add(work.version_id)
+        self.parked.append((work, row))
+
     def untold(self, works: Sequence[Work]) -> list[Work]:
         """Those of whom nothing has been said yet."""
         told = {id(work) for work, _ in [*self.outcomes, *self.elsewhere, *self.parked]}
@@ -100,7 +105,7 @@ class PassState:
         if isinstance(failure, ReplicaLost):
             self.tell(work, Result.DUPLICATE, row, reason=failure.reason)
         elif failure is not None and is_news(work.change.kind, before, row):
-            self.parked.append((work, row))
+            self.park(work, row)
         else:
             self.tell(work, owed if row.due is not None else paid, row)
 
@@ -135,7 +140,7 @@ class PassState:
             discard_upload(self.engine, work, old)
         self.leased.set_row(work.version_id, row)
         if row.status is Status.FAILED:
-            self.parked.append((work, row))
+            self.park(work, row)
         else:
             self.tell(work, RESULTS[row.status], row)
 
@@ -154,7 +159,7 @@ class PassState:
                     self.leased.set_row(work.version_id, row)
                 else:
                     row = failed_row(self.engine, work, None, failure)
-                self.parked.append((work, row))
+                self.park(work, row)
 
     def _fail_preparing(self, work: Work, old: Row, failure: ReplicationError) -> None:
         """An upload for a version whose replica has to be copied again."""
@@ -162,7 +167,7 @@ class PassState:
         if row.due is None:
             discard_upload(self.engine, work, old)
             row = replace(row, upload=None)
-            self.parked.append((work, row))
+            self.park(work, row)
         else:
             row = replace(row, upload=work.change.upload or old.upload)
             self.tell(work, Result.DELAYED, row)
@@ -224,6 +229,7 @@ def park_recorded(engine: Engine, leased: LeasedKey, parked: Sequence[tuple[Work
     for work, outcome in sent:
         row = leased.row(work.version_id)
         if row is not None and work.version_id in waiting and outcome.result is Result.PARKED:
+            leased.untold.discard(work.version_id)
             leased.set_row(work.version_id, replace(row, due=None))
     return sent
 

@@ -346,7 +346,7 @@ class Settlement:
         """Whether it lies on top, as it should be."""
         if row.status is Status.FAILED:
             self._failed.add(work.version_id)
-            self.parked.append((work, row))
+            self._park(work, row)
         assert row.replica is not None
         self._made.add(row.replica)
         if work.large:
@@ -416,7 +416,7 @@ class Settlement:
             discard_upload(self.engine, work, row)
         self._set(work.version_id, failed)
         if failed.status is Status.FAILED:
-            self.parked.append((work, failed))
+            self._park(work, failed)
 
     def _hold_up(self, work: Work, row: Row, failure: ReplicationError) -> None:
         stuck = stuck_row(self.engine, row, failure)
@@ -426,7 +426,12 @@ class Settlement:
         # Once is enough: it is looked at again with every change of the key.
         is_new = row.due is not None or row.reason != failure.reason
         if stuck.due is None and is_new:
-            self.parked.append((work, stuck))
+            self._park(work, stuck)
+
+    def _park(self, work: Work, row: Row) -> None:
+        """By whoever had the key settled."""
+        self.leased.untold.add(work.version_id)
+        self.parked.append((work, row))
 
     def _say_why(self) -> None:
         """In the rows, whatever else has become of them since."""
@@ -583,7 +588,7 @@ class Settlement:
             now, work = self.leased.row(vid), self.works.get(vid)
             assert now is not None
             if failure is not None and is_news(work.change.kind if work else None, row, now):
-                self.parked.append((self._as_told(vid, now), now))
+                self._park(self._as_told(vid, now), now)
 
     def _say_what_stays(self) -> None:
         """Whatever has become of the version since: it may have been copied again."""

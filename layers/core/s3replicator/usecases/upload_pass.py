@@ -134,7 +134,7 @@ class UploadPass:
     def _account_for(self, row: Row) -> list[Outcome]:
         """The lease is given up in a settled state if the destination's list shows the replica on top."""
         if row.status is Status.FAILED:
-            self.state.parked.append((self.work, row))
+            self.state.park(self.work, row)
         else:
             self.state.replicated(self.work)
         if self._stands_on_top(row):
