@@ -467,6 +467,26 @@ def test_a_users_event_decides_though_it_cannot_read_the_version_either(world: W
     assert world.versions("key") == ["content"]
 
 
+@pytest.mark.parametrize("metadata", [FULL, stamp("key"), {}])
+@pytest.mark.parametrize("job_first", [False, True])
+@pytest.mark.parametrize("again", ["sweep", "job"])
+def test_what_a_user_wrote_arrives_though_its_event_could_not_read_it(
+    world: World, metadata: dict[str, str], job_first: bool, again: str
+) -> None:
+    """Whoever tries it again has no event that would say who wrote it."""
+    world.settings(PEER_PRINCIPALS=PEER)
+    event = by(world.put("key", Metadata=metadata), USER)
+    with faults(unreadable()):
+        if job_first:
+            jobs.run(world, "first")
+        world.deliver(event)
+    if again == "sweep":
+        world.deliver(swept(world), to="retry")
+    else:
+        jobs.run(world, "again", ObjectReplicationStatuses=["FAILED"])
+    assert world.versions("key") == ["content"]
+
+
 def test_what_was_decided_since_is_not_undone_by_what_was_sent_round_before(world: World) -> None:
     world.settings(PEER_PRINCIPALS=PEER)
     event = by(world.put("key", Metadata=FULL), USER)

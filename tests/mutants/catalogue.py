@@ -381,7 +381,7 @@ MUTANTS: Final = (
         "what could not be looked at is decided when it can be, though we sent it round",
         Edit(
             "usecases/evidence.py",
-            "if change.destination is not None and not undecided:",
+            "if change.destination is not None and not is_undecided:",
             "if change.destination is not None:",
         ),
         tests=REPLICAS,
@@ -389,7 +389,11 @@ MUTANTS: Final = (
     _mutant(
         "unseen-and-forgotten",
         "what could not be looked at is remembered as undecided",
-        Edit("usecases/routing.py", "elif self._may_be_peers(change):", "elif False:"),
+        Edit(
+            "usecases/routing.py",
+            "            change = self._in_case_it_cannot_be_read(change)",
+            "            pass",
+        ),
         tests=WRITTEN,
     ),
     _mutant(
@@ -397,8 +401,8 @@ MUTANTS: Final = (
         "of what somebody else wrote nothing is undecided, though it could not be looked at",
         Edit(
             "usecases/routing.py",
-            "unknown = change.origin is None and writer_of(change, self.peers) is not Writer.OTHER",
-            "unknown = change.origin is None",
+            "is_others = writer_of(change, self.peers) is Writer.OTHER",
+            "is_others = False",
         ),
         tests=REPLICAS,
     ),
@@ -407,8 +411,8 @@ MUTANTS: Final = (
         "what has been read at last is decided at last",
         Edit(
             "usecases/work.py",
-            "return None if told is None and old.origin is Origin.UNDECIDED else old.origin",
-            "return old.origin",
+            "return known if told is Origin.UNDECIDED else told",
+            "return known",
         ),
         tests=("tests/unit/test_origin_stored.py",),
     ),
@@ -730,7 +734,7 @@ MUTANTS: Final = (
         "what has been published had been decided",
         Edit(
             "usecases/leased_key.py",
-            "origin=None if fresh.origin is Origin.UNDECIDED else fresh.origin,",
+            "origin=fresh.origin if fresh.origin is not None and fresh.origin.is_decision else None,",
             "origin=fresh.origin,",
         ),
         tests=REPLICAS,
@@ -1165,11 +1169,15 @@ MUTANTS: Final = (
         "rows are spilled before the head lets go of them",
         Edit(
             "usecases/leased_key.py",
-            "            self._engine.ledger.put_rows(self.key, head.source, head.generation, out)\n"
-            "        self._engine.ledger.write(self.key, self._token, small)\n",
-            "            pass\n"
-            "        self._engine.ledger.write(self.key, self._token, small)\n"
-            "        self._engine.ledger.put_rows(self.key, head.source, head.generation, out)\n",
+            "self._engine.ledger.put_rows(self.key, head.source, head.generation, self._until_told(out))\n",
+            "pass\n",
+        ),
+        Edit(
+            "usecases/leased_key.py",
+            "        for vid, row in out.items():\n            self._note(vid, row)\n",
+            "        for vid, row in out.items():\n            self._note(vid, row)\n"
+            "        if out:\n"
+            "            self._engine.ledger.put_rows(self.key, head.source, head.generation, out)\n",
         ),
     ),
     _mutant(

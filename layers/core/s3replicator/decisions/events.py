@@ -93,6 +93,12 @@ class Origin(StrEnum):
     ONWARD = "onward"
     #: Nothing yet: it could not be looked at, and it is not known who wrote it, though there are peers.
     UNDECIDED = "undecided"
+    #: Nothing yet either, but its event names a writer who is no peer.
+    NO_PEER = "no-peer"
+
+    @property
+    def is_decision(self) -> bool:
+        return self in (Origin.USER, Origin.ONWARD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def is_original_of(original: SourceObject, copy: SourceObject) -> bool:
 def decided_by(row: Row, version: SourceObject) -> Origin | None:
     """What a row says about a version of which something is in doubt. A row alone is no proof for what bears
     a stamp: it may have been made before the version could be looked at."""
-    if row.origin is not None and row.origin is not Origin.UNDECIDED:
+    if row.origin is not None and row.origin.is_decision:
         return row.origin
     if not says_replica(version):
         return Origin.USER if row.live or row.origin is None else None

@@ -27,10 +27,12 @@ Peek = Callable[[LedgerKey, str, str], Row | None]
 def evidence_of(version: SourceObject, change: Change, peers: frozenset[str]) -> Evidence:
     """As far as the version and its event tell. What we send round ourselves has a row, by which somebody
     decided; but what bears a stamp is decided once more if its row does not say how."""
-    writer, undecided = writer_of(change, peers), change.origin is Origin.UNDECIDED
-    if change.destination is not None and not undecided:
+    writer = Writer.OTHER if change.origin is Origin.NO_PEER else writer_of(change, peers)
+    is_undecided = change.origin is not None and not change.origin.is_decision
+    if change.destination is not None and not is_undecided:
         return Evidence(version, writer, change.origin)
-    return Evidence(version, writer, may_be_peers=(undecided or bool(peers)) and writer is Writer.UNKNOWN)
+    suspected = is_undecided or bool(peers)
+    return Evidence(version, writer, may_be_peers=suspected and writer is Writer.UNKNOWN)
 
 
 def writer_of(change: Change, peers: frozenset[str]) -> Writer:
@@ -49,7 +51,11 @@ def remembered(evidence: Evidence, key: LedgerKey, peek: Peek, job: JobAsks | No
         return evidence
     ref = evidence.version.ref
     row = peek(key, source_name(ref), ref.version_id)
-    return replace(evidence, decided=decided_by(row, evidence.version)) if row is not None else evidence
+    if row is None:
+        return evidence
+    if row.origin is Origin.NO_PEER:
+        evidence = replace(evidence, writer=Writer.OTHER, may_be_peers=False)
+    return replace(evidence, decided=decided_by(row, evidence.version))
 
 
 @dataclass(frozen=True, slots=True)

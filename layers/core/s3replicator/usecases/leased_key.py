@@ -13,7 +13,7 @@ from math import inf
 from typing import Final
 
 from s3replicator.decisions.configuration import Configuration, Rule
-from s3replicator.decisions.events import ChangeKind, Origin, Upload
+from s3replicator.decisions.events import ChangeKind, Upload
 from s3replicator.decisions.failures import (
     AmbiguousWrite,
     PassedOver,
@@ -342,16 +342,14 @@ class LeasedKey:
         self._fetched |= out
         if out:
             # First the rows, then the head without them: while both exist, the head's own copy counts.
-            written = self._in_case_of_death(out)
-            self._engine.ledger.put_rows(self.key, head.source, head.generation, written)
-        written = self._in_case_of_death(small.rows)
-        self._engine.ledger.write(self.key, self._token, replace(small, rows=written))
+            self._engine.ledger.put_rows(self.key, head.source, head.generation, self._until_told(out))
+        self._engine.ledger.write(self.key, self._token, replace(small, rows=self._until_told(small.rows)))
         for vid, row in out.items():
             self._note(vid, row)
         self._have(small)
 
-    def _in_case_of_death(self, rows: Mapping[str, Row]) -> Mapping[str, Row]:
-        """As they are written: whoever is to tell an operator of some may die before."""
+    def _until_told(self, rows: Mapping[str, Row]) -> Mapping[str, Row]:
+        """As they are written: due, since whoever is to tell an operator of them may die before."""
         if not self.untold:
             return rows
         return {
@@ -473,7 +471,7 @@ class LeasedKey:
             # From when the source was read; an event that came later knows less.
             order=intent.order,
             # What was announced had been decided.
-            origin=None if fresh.origin is Origin.UNDECIDED else fresh.origin,
+            origin=fresh.origin if fresh.origin is not None and fresh.origin.is_decision else None,
             replica=replica.version_id,
             nonce=intent.nonce,
             doubt=doubt,

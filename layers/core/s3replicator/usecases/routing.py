@@ -64,8 +64,8 @@ class Router:
         if change.destination is not None:
             # Sent back by us: there is, or may be, a row that must not stay open.
             contending = {change.destination: contending.get(change.destination, ())}
-        elif self._may_be_peers(change):
-            change = replace(change, origin=Origin.UNDECIDED)
+        else:
+            change = self._in_case_it_cannot_be_read(change)
         looked_at = _LookedAt(self.source, change)
         try:
             if needs_object(contending) and (other := looked_at.turned_into()) is not None:
@@ -95,10 +95,12 @@ class Router:
         works = [case.work(bucket, rule) for bucket, rule in wanted.items()]
         return [work for work in works if work is not None] + closed
 
-    def _may_be_peers(self, change: Change) -> bool:
-        """Whether that has to be remembered, should the version not be looked at."""
-        unknown = change.origin is None and writer_of(change, self.peers) is not Writer.OTHER
-        return bool(self.peers) and unknown and change.version_kind is Kind.OBJECT
+    def _in_case_it_cannot_be_read(self, change: Change) -> Change:
+        """With what whoever tries it again will not know: see ``Origin``."""
+        if not self.peers or change.origin is not None or change.version_kind is not Kind.OBJECT:
+            return change
+        is_others = writer_of(change, self.peers) is Writer.OTHER
+        return replace(change, origin=Origin.NO_PEER if is_others else Origin.UNDECIDED)
 
     def _is_passed_over_unseen(self, change: Change, contending: _Contending) -> bool:
         """Whether a peer wrote it, and no rule can carry it onward. Of a delete marker nobody could say where

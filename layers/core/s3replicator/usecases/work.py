@@ -173,11 +173,13 @@ class Work:
 
     def _origin(self, old: Row | None) -> Origin | None:
         """What has been decided of the version, now or before."""
-        told = self.change.origin
-        if old is None or (told is not None and told is not Origin.UNDECIDED):
+        told, known = self.change.origin, old.origin if old is not None else None
+        if old is None or (told is not None and told.is_decision):
             return told
+        if known is not None and known.is_decision:
+            return known
         # A change that does not say so has been decided, or is of a version that needs no decision.
-        return None if told is None and old.origin is Origin.UNDECIDED else old.origin
+        return known if told is Origin.UNDECIDED else told
 
     def _threshold(self, status: Status, old: Row | None) -> float | None:
         """A version is late or not the first time it is to be replicated, and then only."""
