@@ -273,7 +273,8 @@ class _Key:
         if version_id != newest and self._is_here(version_id):
             return version_id, row.order, self._at(version_id)
         # What is left out as late, nothing has to make way for.
-        is_left_out = row.status is Status.SUPERSEDED and version_id not in {newest, *self.wish.asked}
+        is_asked_for = version_id == newest or version_id in self.wish.asked
+        is_left_out = row.status is Status.SUPERSEDED and not is_asked_for
         return version_id, row.order, -inf if is_left_out else inf
 
     def _is_wanted(self, version_id: str) -> bool:
